@@ -44,6 +44,16 @@ begin
   comment on table rowhouse.schema_objects is 'what the project''s schemas consist of, as its migrations left them';
   comment on column rowhouse.schema_objects.object is 'kind and name: table public.todos';
   comment on column rowhouse.schema_objects.digest is 'SHA-256 of its definition, hex';
+  create table rowhouse.begun_migrations (
+    name text not null,
+    objects text[] not null,
+    digests text[] not null,
+    constraint begun_migrations_pkey primary key (name)
+  );
+  comment on table rowhouse.begun_migrations is 'what was there before a migration without a transaction that has not ended: a run that died leaves its row';
+  comment on column rowhouse.begun_migrations.name is 'its file name';
+  comment on column rowhouse.begun_migrations.objects is 'kind and name of each object: table public.todos';
+  comment on column rowhouse.begun_migrations.digests is 'SHA-256 of the definition of each, hex';
   reset role;
 end
 $$;

@@ -37,7 +37,7 @@ pub use smoke::{RestorePoint, Smoke, record_smoke, restore_point, smoke};
 pub use source::{Migration, SourceError, Statement, read_project};
 pub use trace::{FileTrace, HeldLock, StatementTrace, TableTrace, trace};
 pub use verify::{Condition, Verified, verify};
-pub use watch::watched;
+pub use watch::{Progress, watched};
 
 use crate::migrate::ledger::{Applied, MigrationKind};
 use crate::migrate::run::Direction;

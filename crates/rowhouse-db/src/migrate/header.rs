@@ -9,7 +9,7 @@ const DIRECTIVE: &str = "-- rowhouse:";
 /// What a file may hold others up without a word of its own.
 const STANDARD_BUDGET: Duration = Duration::from_secs(2);
 const KNOWN: &str = "no-transaction, extension NAME, verify CONDITION, smoke QUERY, phase expand|backfill|switch|contract, \
-    reversible yes|no, lock-budget 2s or allow RULE: REASON";
+    reversible yes|no, lock-budget 2s, repeat 100ms or allow RULE: REASON";
 
 /// Which part a migration has in a change that old and new programs both survive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -45,10 +45,16 @@ impl Phase {
 }
 
 impl Migration {
-    /// False when the head says `-- rowhouse: no-transaction`, as `create index concurrently` needs.
+    /// False when the head says `-- rowhouse: no-transaction`, as `create index concurrently` needs, or `repeat`.
     #[must_use]
     pub fn is_transactional(&self) -> bool {
-        self.directives().all(|(_, words)| words != "no-transaction")
+        self.directives().all(|(_, words)| words != "no-transaction") && self.repeat_pause().is_none()
+    }
+
+    /// The pause between two batches, where each statement is repeated until it changes no row: `-- rowhouse: repeat 100ms`.
+    #[must_use]
+    pub fn repeat_pause(&self) -> Option<Duration> {
+        self.values("repeat").find_map(|(_, text)| duration(text))
     }
 
     /// Extensions that the header requests: `-- rowhouse: extension postgis`.
@@ -113,7 +119,7 @@ fn is_known(words: &str) -> bool {
         "verify" | "smoke" | "allow" => !value.is_empty(),
         "phase" => Phase::parse(value).is_some(),
         "reversible" => value == "yes" || value == "no",
-        "lock-budget" => duration(value).is_some(),
+        "lock-budget" | "repeat" => duration(value).is_some(),
         _ => false,
     }
 }

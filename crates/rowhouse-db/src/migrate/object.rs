@@ -51,7 +51,23 @@ pub(super) async fn current(client: &Client) -> Result<Objects, tokio_postgres::
     Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 
-/// The same, whatever the session's search path is.
+/// What was there when a file without a transaction began, in this run or in one before it that did not end: what that one
+/// made is the file's.
+pub(super) async fn at_begin(client: &Client, name: &str) -> Result<Objects, tokio_postgres::Error> {
+    let (objects, digests): (Vec<String>, Vec<String>) = current(client).await?.into_iter().unzip();
+    let begin = "insert into rowhouse.begun_migrations (name, objects, digests) values ($1, $2, $3) on conflict do nothing";
+    client.execute(begin, &[&name, &objects, &digests]).await?;
+    let first = "select unnest(objects), unnest(digests) from rowhouse.begun_migrations where name = $1";
+    let rows = client.query(first, &[&name]).await?;
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+}
+
+/// Forgets what was there, once the file has ended.
+pub(super) async fn forget_begin(client: &Client, name: &str) -> Result<(), tokio_postgres::Error> {
+    client.execute("delete from rowhouse.begun_migrations where name = $1", &[&name]).await.map(drop)
+}
+
+/// What is there now, whatever the session's search path is.
 pub(super) async fn of_session(client: &Client) -> Result<Objects, tokio_postgres::Error> {
     client.batch_execute(SET_SEARCH_PATH).await?;
     current(client).await

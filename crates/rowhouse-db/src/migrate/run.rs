@@ -19,6 +19,9 @@ const MAX_ATTEMPTS: u32 = 30;
 /// not meet the same periodic work each time.
 const PAUSE: Duration = Duration::from_millis(1500);
 
+/// Batches of a backfill: a condition that does not leave out what is done would go on for ever.
+const MAX_BATCHES: u32 = 1_000_000;
+
 /// Whether a file applies a migration or takes one back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Direction {
@@ -99,7 +102,8 @@ async fn attempts(
         let Err(stop) = once(client, kind, direction, migration, note).await else { return Ok(()) };
         // Outside a transaction this is a warning, nothing more; a lost connection has rolled back already.
         let _ended_already = client.batch_execute(&format!("rollback; {}", clear())).await;
-        if attempt == MAX_ATTEMPTS || !migration.is_transactional() || !stop.is_retryable() {
+        let may_repeat = migration.is_transactional() || migration.repeat_pause().is_some();
+        if attempt == MAX_ATTEMPTS || !may_repeat || !stop.is_retryable() {
             return Err(stop);
         }
         let line = stop.line.unwrap_or_default();
@@ -126,10 +130,18 @@ async fn once(
     }
     client.batch_execute(&format!("{begin} {SET_SEARCH_PATH}")).await?;
     let is_project = kind == MigrationKind::Project;
-    let before = if is_project { Some(object::current(client).await?) } else { None };
+    let before = match (is_project, is_transactional) {
+        (false, _) => None,
+        (true, true) => Some(object::current(client).await?),
+        (true, false) => Some(object::at_begin(client, &migration.name).await?),
+    };
     client.batch_execute(&format!("{}; set role {}", search_path(kind), kind.role())).await?;
     for command in split(&migration.sql) {
-        client.batch_execute(command.text).await.map_err(|error| Stop::at(command, error))?;
+        let done = match migration.repeat_pause() {
+            None => client.batch_execute(command.text).await,
+            Some(pause) => repeat(client, migration, command, pause).await,
+        };
+        done.map_err(|error| Stop::at(command, error))?;
     }
     if is_project {
         let close = include_str!("../../sql/close_definers.sql");
@@ -150,8 +162,36 @@ async fn once(
     }
     if let Some(before) = before {
         object::record(client, &before, &object::current(client).await?).await?;
+        if !is_transactional {
+            object::forget_begin(client, &migration.name).await?;
+        }
     }
     Ok(client.batch_execute(&format!("{commit} {}", clear())).await?)
+}
+
+/// A batch after the other, each in a transaction of its own, until one changes no row: nobody waits for all of them, and a run
+/// that ends half-way is taken up where it was by the next one.
+async fn repeat(
+    client: &Client,
+    migration: &Migration,
+    command: Command<'_>,
+    pause: Duration,
+) -> Result<(), tokio_postgres::Error> {
+    let mut total = 0;
+    for _ in 0..MAX_BATCHES {
+        client.batch_execute(&begin(migration)).await?;
+        let rows = client.execute(command.text, &[]).await?;
+        client.batch_execute("commit").await?;
+        if rows == 0 {
+            return Ok(());
+        }
+        total += rows;
+        tracing::info!(name = migration.name, line = command.line, total, "batch done");
+        tokio::time::sleep(pause).await;
+    }
+    // As an error of PostgreSQL, so that it is reported with its statement.
+    let endless = "do $$ begin raise exception 'rows are changed again and again: the condition has to leave out what is done'; end $$";
+    client.batch_execute(endless).await
 }
 
 /// The name of the migration that this file takes back.

@@ -1,4 +1,4 @@
-//! Watches a runner over a second connection: reports which sessions block its statement, and cancels the statement.
+//! Watches a runner over a second connection: reports which sessions block its statement and how far it is, and cancels it.
 
 use std::time::Duration;
 
@@ -8,6 +8,8 @@ use crate::error::DbError;
 use crate::migrate::MigrateError;
 
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// In percent.
+const REPORT_STEP: i64 = 10;
 const CANCEL_INTERVAL: Duration = Duration::from_millis(50);
 /// Ten seconds for a cancelled statement to end; then its session is terminated.
 const MAX_CANCELS: u32 = 200;
@@ -29,7 +31,7 @@ pub async fn watched<T, E: From<MigrateError>>(
     tokio::select! {
         result = &mut work => return result,
         () = stop => {}
-        () = report_blockers(watcher, pid) => {}
+        () = report(watcher, pid) => {}
     }
     tokio::select! {
         _cancelled = work => {}
@@ -38,9 +40,36 @@ pub async fn watched<T, E: From<MigrateError>>(
     Err(MigrateError::Interrupted.into())
 }
 
+/// How far a long statement is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    /// What it is doing.
+    pub phase: String,
+    /// How much of that is done; none while PostgreSQL does not know.
+    pub percent: Option<i64>,
+}
+
+impl Progress {
+    /// Of the statement of session `pid`; none for those that PostgreSQL reports nothing of.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn find(watcher: &Client, pid: i32) -> Result<Option<Self>, DbError> {
+        let row = watcher.query_opt(include_str!("../../sql/progress.sql"), &[&pid]).await?;
+        Ok(row.map(|row| Self { phase: row.get(0), percent: row.get(1) }))
+    }
+
+    /// Whether it is worth a line after `reported`: another phase, or a tenth more.
+    fn is_news(&self, reported: Option<&Self>) -> bool {
+        let Some(reported) = reported.filter(|reported| reported.phase == self.phase) else { return true };
+        self.percent.unwrap_or(0) >= reported.percent.unwrap_or(0) + REPORT_STEP
+    }
+}
+
 /// Never ends.
-async fn report_blockers(watcher: &Client, pid: i32) {
+async fn report(watcher: &Client, pid: i32) {
     let mut reported = Vec::new();
+    let mut progress: Option<Progress> = None;
     loop {
         tokio::time::sleep(POLL_INTERVAL).await;
         // A failure of the watcher is ignored; the runner's own connection reports what is wrong.
@@ -51,6 +80,12 @@ async fn report_blockers(watcher: &Client, pid: i32) {
                 tracing::warn!("waiting for pid {blocker} running: {query}");
             }
             reported = blockers;
+        }
+        let now = Progress::find(watcher, pid).await.unwrap_or_default();
+        if let Some(now) = now.filter(|now| now.is_news(progress.as_ref())) {
+            let percent = now.percent.map(|percent| format!(", {percent} %")).unwrap_or_default();
+            tracing::warn!("still running: {}{percent}", now.phase);
+            progress = Some(now);
         }
     }
 }

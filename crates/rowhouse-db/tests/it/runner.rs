@@ -1,6 +1,6 @@
 //! What the runner keeps about a run, and how it goes on after one that failed.
 
-use rowhouse_db::migrate::{Linted, Migration, RunNote, apply_project, apply_project_noted, plan};
+use rowhouse_db::migrate::{Linted, Migration, Progress, RunNote, apply_project, apply_project_noted, plan};
 use rowhouse_testkit::{TestDatabase, platform_migrations, until_true};
 use tokio_postgres::Client;
 
@@ -70,4 +70,50 @@ async fn statement_gives_up_after_the_budget_of_its_file_and_the_file_is_tried_a
     .await;
     holder.batch_execute("commit").await.unwrap();
     assert_eq!(runner.await.unwrap().unwrap(), 1);
+}
+
+#[tokio::test]
+async fn progress_of_a_long_statement_is_found() {
+    let db = TestDatabase::create().await;
+    let (runner, watcher, holder) = (client(&db).await, db.superuser().await, db.superuser().await);
+    holder.batch_execute("select pg_advisory_lock(7)").await.unwrap();
+    let pid: i32 = runner.query_one("select pg_backend_pid()", &[]).await.unwrap().get(0);
+    assert_eq!(Progress::find(&watcher, pid).await.unwrap(), None);
+    let files = project(&[(
+        "20260101000000_a.sql",
+        "create table public.a (n int); insert into public.a select generate_series(1, 10);
+         create function public.held(n int) returns int language plpgsql immutable as
+           $$ begin perform pg_catalog.pg_advisory_lock(7); return n; end $$;
+         create index a_held_idx on public.a (public.held(n));",
+    )]);
+    let running = tokio::spawn(async move { apply_project(&runner, &files).await.map(|steps| steps.len()) });
+    let is_building = format!("exists (select from pg_stat_progress_create_index where pid = {pid})");
+    until_true(&watcher, &is_building).await;
+    let progress = Progress::find(&watcher, pid).await.unwrap().unwrap();
+    assert!(progress.phase.starts_with("building an index, "), "{progress:?}");
+    holder.batch_execute("select pg_advisory_unlock(7)").await.unwrap();
+    assert_eq!(running.await.unwrap().unwrap(), 1);
+}
+
+#[tokio::test]
+async fn backfill_runs_in_batches_and_is_taken_up_where_it_was() {
+    let db = TestDatabase::create().await;
+    let client = client(&db).await;
+    let table = (
+        "20260101000000_a.sql",
+        "create table public.a (id int primary key, n int); insert into public.a (id) select generate_series(1, 25);",
+    );
+    let batch = "update public.a set n = 100 / (id - {bad}) where id in (select id from public.a where n is null order by id limit 10);";
+    let file = |bad: &str| {
+        format!("-- rowhouse: phase backfill\n-- rowhouse: repeat 1ms\n{}", batch.replace("{bad}", bad))
+    };
+    let failing = project(&[table, ("20260102000000_b.sql", &file("15"))]);
+    apply_project(&client, &failing).await.unwrap_err();
+    let filled = "select count(n), count(distinct xmin::text) filter (where n is not null) from public.a";
+    let row = client.query_one(filled, &[]).await.unwrap();
+    assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1)), (10, 1), "the first batch stays");
+    let good = project(&[table, ("20260102000000_b.sql", &file("1000"))]);
+    assert_eq!(apply_project(&client, &good).await.unwrap().len(), 1);
+    let row = client.query_one(filled, &[]).await.unwrap();
+    assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1)), (25, 3), "two batches more");
 }

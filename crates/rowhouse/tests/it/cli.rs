@@ -1,5 +1,6 @@
 //! The command line: documented commands, exit codes, one JSON document; and a whole project life cycle.
 
+mod crash;
 mod database;
 mod document;
 mod ending;

@@ -18,6 +18,7 @@ const HEAD: &str = "\
 --   rowhouse: no-transaction      for create index concurrently and the like
 --   rowhouse: extension NAME      an extension that is created first
 --   rowhouse: verify CONDITION    SQL that is true once this is applied; `rowhouse migrate verify` asks
+--   rowhouse: repeat 100ms        a backfill in batches, each statement until it changes no row
 --   rowhouse: phase expand        or backfill, switch, contract: which part of a larger change this is
 --   rowhouse: reversible no       there is no way back
 --   rowhouse: lock-budget 2s      how long this may hold others up

@@ -1,5 +1,7 @@
 //! `migrate new`, `down` and `verify`.
 
+use std::process::Command;
+
 use rowhouse_testkit::{Cluster, TestDatabase};
 use serde_json::json;
 
@@ -21,12 +23,16 @@ impl Team {
     }
 
     pub(super) fn run(&self, args: &[&str]) -> Run {
+        Run::of(self.command(args).output().unwrap())
+    }
+
+    pub(super) fn command(&self, args: &[&str]) -> Command {
         let mut command = on_database(&self.db, &self.folder, args);
         let data = &self.db.urls.data;
         command.env("DATABASE_URL", Cluster::shared().url("postgres", &self.db.name));
         command.env("ROWHOUSE_DB__AUTHENTICATOR_URL", data.authenticator.expose());
         command.env("ROWHOUSE_DB__AUTHENTICATOR_SERVICE_URL", data.service.expose());
-        Run::of(command.output().unwrap())
+        command
     }
 
     pub(super) fn write(&self, name: &str, sql: &str) {
