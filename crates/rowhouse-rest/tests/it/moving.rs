@@ -21,6 +21,7 @@ use rowhouse_kernel::Caller;
 use rowhouse_rest::{RestSettings, TxEnd};
 use rowhouse_testkit::TestDatabase;
 use serde_json::{Value, json};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 use uuid::Uuid;
 
@@ -35,6 +36,8 @@ const CONNECTIONS: u32 = 3;
 /// Requests after each change, and beside it.
 const REQUESTS: usize = 12;
 const BESIDE: usize = 4;
+/// Attempts at a change that ends in deadlocks.
+const ATTEMPTS: usize = 10;
 const SEED: u64 = 20_261_127;
 
 /// Somebody who asks over HTTP, and by plain SQL.
@@ -110,9 +113,20 @@ impl Fixture {
     async fn change(&self, sql: &str, beside: &[Ask]) {
         let sent = beside.iter().zip(self.askers.iter().cycle());
         let requests = join_all(sent.map(|(ask, asker)| asker.over_http(&self.router, ask)));
-        let (changed, _) = tokio::join!(self.admin.batch_execute(sql), requests);
-        changed.unwrap_or_else(|error| panic!("{error:?}: {sql}"));
+        tokio::join!(self.change_schema(sql), requests);
         self.harness.schema_changed(&["public"]).await;
+    }
+
+    /// PostgreSQL may end it as the victim of a deadlock with a request that has locked another of its tables; then it is
+    /// run again, as `migrate up` is by its user.
+    async fn change_schema(&self, sql: &str) {
+        for _ in 0..ATTEMPTS {
+            match self.admin.batch_execute(sql).await {
+                Err(error) if error.code() == Some(&SqlState::T_R_DEADLOCK_DETECTED) => {}
+                changed => return changed.unwrap_or_else(|error| panic!("{error:?}: {sql}")),
+            }
+        }
+        panic!("{ATTEMPTS} deadlocks: {sql}");
     }
 
     /// Asks on several connections at a time; the number of rows that were the same by plain SQL.
