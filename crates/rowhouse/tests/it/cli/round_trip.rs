@@ -1,8 +1,10 @@
 //! `migrate roundtrip`: up, down and up again beside the database.
 
+use rowhouse_testkit::Cluster;
 use serde_json::json;
 
 use super::migrate::Team;
+use crate::program::Run;
 
 async fn databases(team: &Team) -> i64 {
     let sql = "select count(*) from pg_database where datname like format('rowhouse\\_scratch\\_%s\\_%%', (select oid from pg_database where datname = current_database()))";
@@ -89,4 +91,28 @@ async fn databases_of_dead_processes_are_dropped_by_the_next_run() {
     team.write("20260101000000_a.down.sql", "drop table public.a;");
     assert_eq!(team.run(&["migrate", "roundtrip"]).code, 0);
     assert_eq!(databases(&team).await, 0);
+}
+
+#[tokio::test]
+async fn login_that_may_not_create_databases_is_told_how_and_one_that_may_needs_no_more() {
+    let team = Team::start().await;
+    team.write("20260101000000_a.sql", "create table public.a (n int); select tenancy.protect('public.a');");
+    team.write("20260101000000_a.down.sql", "drop table public.a;");
+    let login = format!("{}_owner", team.db.name);
+    team.sql(&format!("create role {login} login password 'test' in role rowhouse")).await;
+    let run = || {
+        let mut command = team.command(&["migrate", "roundtrip", "--json"]);
+        command.env("DATABASE_URL", Cluster::shared().url(&login, &team.db.name));
+        Run::of(command.output().unwrap())
+    };
+    let refused = run();
+    assert!(
+        refused.code == 2 && refused.err.contains(&format!("alter role \"{login}\" createdb")),
+        "{refused:?}"
+    );
+    team.sql(&format!("alter role {login} createdb")).await;
+    let held = run();
+    assert_eq!((held.code, &held.document()["files"][0]["outcome"]), (0, &json!("same")), "{held:?}");
+    assert_eq!(databases(&team).await, 0);
+    team.sql(&format!("drop role {login}")).await;
 }
