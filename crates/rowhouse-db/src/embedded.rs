@@ -11,17 +11,19 @@ mod postmaster;
 mod process;
 mod reaper;
 mod supervisor;
+mod temporary;
 
 use std::path::PathBuf;
 
 use rowhouse_kernel::Secret;
 
 pub use account::Account;
-pub use binaries::{Binaries, MINIMUM_VERSION, data_version, find_binaries, find_binaries_for};
-pub use cluster::data_folder;
+pub use binaries::{Binaries, MINIMUM_VERSION, data_version, find_binaries, find_binaries_for, require_binaries};
+pub use cluster::{data_folder, prepare_folder};
 pub use postmaster::stop_orphan;
 pub use process::{PortOwner, holds_open, is_replaced, port_owner};
 pub use supervisor::{Embedded, Progress};
+pub use temporary::Temporary;
 
 /// Paths of a project's server.
 #[derive(Debug, Clone)]

@@ -47,4 +47,8 @@ pub const MIGRATIONS: &[migrate::Statement] = &[
     ),
     ("20261127180000_installation.sql", include_str!("../migrations/20261127180000_installation.sql")),
     ("20261128090000_find_api_key.sql", include_str!("../migrations/20261128090000_find_api_key.sql")),
+    (
+        "20261128160000_backup_heartbeat.sql",
+        include_str!("../migrations/20261128160000_backup_heartbeat.sql"),
+    ),
 ];

@@ -56,7 +56,8 @@ impl Account {
     }
 
     /// A command that will run under this account, in `/`, with a clean environment.
-    pub(super) fn command(&self, program: &Path) -> Command {
+    #[must_use]
+    pub fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
         command
             .env_clear()
@@ -79,7 +80,10 @@ impl Account {
 
     /// Creates a folder that only the account can enter. As root, never through a symbolic link, and never one that
     /// another account has created, which could contain anything.
-    pub(super) fn own_folder(&self, folder: &Path) -> Result<(), EmbeddedError> {
+    ///
+    /// # Errors
+    /// If it cannot be made, or belongs to somebody else.
+    pub fn own_folder(&self, folder: &Path) -> Result<(), EmbeddedError> {
         match std::fs::create_dir(folder) {
             Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
                 return Err(io(format!("cannot create {}", folder.display()))(error));
@@ -109,7 +113,10 @@ impl Account {
     }
 
     /// Hands an open file or folder to the account; `shown` is its name for messages.
-    pub(super) fn own(&self, opened: &File, shown: &Path) -> Result<(), EmbeddedError> {
+    ///
+    /// # Errors
+    /// If the file system refuses.
+    pub fn own(&self, opened: &File, shown: &Path) -> Result<(), EmbeddedError> {
         let Some((uid, gid)) = self.ids else { return Ok(()) };
         std::os::unix::fs::fchown(opened, Some(uid), Some(gid)).map_err(io(format!(
             "cannot hand {} to {}",

@@ -44,6 +44,14 @@ pub fn find_binaries_for(data: &Path) -> Result<Binaries, EmbeddedError> {
     }
 }
 
+/// Refuses if the server programs of a major version are not installed; `what` is the data that needs them.
+///
+/// # Errors
+/// One message that names the package to install.
+pub fn require_binaries(version: u32, what: &Path) -> Result<(), EmbeddedError> {
+    choose_version(found(), version, what).map(drop)
+}
+
 /// The major version that wrote a data directory.
 #[must_use]
 pub fn data_version(data: &Path) -> Option<u32> {

@@ -26,6 +26,8 @@ log_timezone = 'UTC'
 log_line_prefix = '%m [%p] %q%u '
 password_encryption = 'scram-sha-256'
 max_connections = 100
+# a backup that does not come to its WAL must not fill the disk
+max_slot_wal_keep_size = '4GB'
 ";
 
 impl ClusterPaths {
@@ -96,6 +98,17 @@ fn followed(link: &Path) -> Result<PathBuf, EmbeddedError> {
         )));
     }
     link.canonicalize().map_err(open())
+}
+
+/// Where a project's cluster belongs, with the account that owns it: made ready for a data directory that comes from a
+/// backup.
+///
+/// # Errors
+/// If there is no account for it, or a folder cannot be made.
+pub fn prepare_folder(project: &Path) -> Result<(ClusterPaths, Account), EmbeddedError> {
+    let account = Account::choose()?;
+    let paths = ClusterPaths::prepare(project, &account)?;
+    Ok((paths, account))
 }
 
 /// The data directory of a project, whether or not its server runs; `None` if none was created.

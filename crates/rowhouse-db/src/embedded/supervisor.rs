@@ -120,15 +120,24 @@ impl Embedded {
 
 /// The server's process. Dropped while it runs (start-up failed later or was cancelled), it is told to shut down.
 #[derive(Debug)]
-struct Postmaster(Child);
+pub(super) struct Postmaster(Child);
 
 impl Postmaster {
+    pub(super) fn new(child: Child) -> Self {
+        Self(child)
+    }
+
+    /// Whether it has ended.
+    pub(super) fn has_ended(&mut self) -> bool {
+        !matches!(self.0.try_wait(), Ok(None))
+    }
+
     /// Its process id; 0 once it has ended.
     fn pid(&self) -> i32 {
         self.0.id().and_then(|id| i32::try_from(id).ok()).unwrap_or(0)
     }
 
-    async fn stop(&mut self) {
+    pub(super) async fn stop(&mut self) {
         let pid = self.pid();
         if pid == 0 {
             return;

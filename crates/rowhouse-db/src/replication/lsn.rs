@@ -15,6 +15,14 @@ pub struct Lsn(pub u64);
 #[error("`{0}` is not a position in the WAL, which looks like 16/B374D848")]
 pub struct BadLsn(String);
 
+impl Lsn {
+    /// The number of the segment that holds this position.
+    #[must_use]
+    pub fn segment(self, segment_bytes: u64) -> u64 {
+        self.0 / segment_bytes.max(1)
+    }
+}
+
 impl fmt::Display for Lsn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:X}/{:X}", self.0 >> 32, self.0 & 0xFFFF_FFFF)
