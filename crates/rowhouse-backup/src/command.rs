@@ -1,13 +1,19 @@
 //! `backup …`: each subcommand in a file of its own. Leaves the work to the rest of the crate.
 
+mod create;
+mod drill;
 mod list;
+mod point;
 mod prune;
+mod restore;
 mod verify;
 
 use std::path::{Path, PathBuf};
 
 use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand};
 use rowhouse_module::{CannotRun, CommandContext, CommandFuture, CommandGroup};
+
+pub(crate) use drill::DRILL;
 
 use crate::age::Identity;
 use crate::manifest::BackupId;
@@ -19,6 +25,11 @@ pub(crate) const BACKUP: CommandGroup = CommandGroup { command, run };
 
 #[derive(Debug, Subcommand)]
 enum BackupCommand {
+    /// Make a backup now; from the first one on, `up` and `serve` receive write-ahead log for it
+    #[command(
+        after_help = "Example:\n  rowhouse backup create\n  rowhouse backup create --label 'before the move' --json"
+    )]
+    Create(create::CreateArgs),
     /// Print the backups of the store, the newest first
     #[command(
         after_help = "Example:\n  rowhouse backup list\n  rowhouse backup list --json | jq -r '.backups[].id'"
@@ -32,11 +43,19 @@ enum BackupCommand {
     /// Remove backups that `backup.keep_daily` and `backup.keep_weekly` do not keep, and the log before the oldest that stays
     #[command(after_help = "Example:\n  rowhouse backup prune --dry-run")]
     Prune(prune::PruneArgs),
+    /// Give the present a name, to which `restore --name` goes back
+    #[command(after_help = "Example:\n  rowhouse backup point before-import")]
+    Point(point::PointArgs),
+    /// Restore a backup with everything committed since, up to a time, a position or a point
+    #[command(
+        after_help = "Example:\n  rowhouse backup restore --into ../restored\n  rowhouse backup restore --at 2026-11-28T10:00:00Z --into ../restored\n  rowhouse up --dir ../restored"
+    )]
+    Restore(restore::RestoreArgs),
 }
 
 fn command() -> Command {
     BackupCommand::augment_subcommands(Command::new("backup"))
-        .about("Backups: list them, read them back, remove old ones")
+        .about("Backups: make, list and restore them")
         .after_help("Example:\n  rowhouse backup list")
         .subcommand_required(true)
         .arg_required_else_help(true)
@@ -48,6 +67,9 @@ fn run<'a>(matches: &'a ArgMatches, context: &'a CommandContext) -> CommandFutur
             BackupCommand::List(args) => list::run(context, &args).await,
             BackupCommand::Verify(args) => verify::run(context, args).await,
             BackupCommand::Prune(args) => prune::run(context, args).await,
+            BackupCommand::Create(args) => create::run(context, &args).await,
+            BackupCommand::Point(args) => point::run(context, &args).await,
+            BackupCommand::Restore(args) => restore::run(context, &args).await,
         }
     })
 }

@@ -1,22 +1,32 @@
 #![doc = include_str!("../README.md")]
 
 mod age;
+mod base;
 mod blob;
+mod checksum;
 mod chunk;
 mod command;
 mod coverage;
 mod document;
+mod drill;
 mod error;
+mod interrupt;
 mod key;
 mod lsn;
 mod manifest;
 mod module;
 mod progress;
 mod prune;
+mod receiver;
+mod restore;
 mod retention;
+mod secure;
 mod settings;
+mod source;
 mod store;
+mod tar;
 mod verify;
+mod wal;
 
 pub use age::{Identity, Recipient};
 pub use error::StoreError;

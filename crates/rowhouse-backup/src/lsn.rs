@@ -1,61 +1,9 @@
 //! Positions in the write-ahead log and the names of its segments. Leaves what is in them to PostgreSQL.
 
-use std::fmt;
-use std::str::FromStr;
-
-use serde::{Deserialize, Serialize};
+pub use rowhouse_db::replication::Lsn;
 
 /// Bytes that the third part of a segment's name counts.
 const LOG_BYTES: u64 = 1 << 32;
-
-/// A position in the write-ahead log, written `0/16B3748`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Lsn(pub u64);
-
-impl Lsn {
-    /// The number of the segment that holds this position.
-    #[must_use]
-    pub fn segment(self, segment_bytes: u64) -> u64 {
-        self.0 / segment_bytes.max(1)
-    }
-}
-
-impl fmt::Display for Lsn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:X}/{:X}", self.0 >> 32, self.0 & 0xFFFF_FFFF)
-    }
-}
-
-impl FromStr for Lsn {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("expected a position such as 0/16B3748, found \"{text}\"");
-        let part = |part: &str| match part.len() {
-            1..=8 if part.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
-                u64::from_str_radix(part, 16).map_err(|_| wrong())
-            }
-            _ => Err(wrong()),
-        };
-        let (high, low) = text.split_once('/').ok_or_else(wrong)?;
-        Ok(Self((part(high)? << 32) | part(low)?))
-    }
-}
-
-impl TryFrom<String> for Lsn {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
-
-impl From<Lsn> for String {
-    fn from(lsn: Lsn) -> Self {
-        lsn.to_string()
-    }
-}
 
 /// The name of a segment: timeline, log and segment, eight digits each.
 #[must_use]
@@ -82,16 +30,6 @@ mod tests {
     use super::{Lsn, parse_segment_name, segment_name};
 
     const MIB: u64 = 1 << 20;
-
-    #[test]
-    fn position_reads_what_it_writes() {
-        for text in ["0/0", "0/16B3748", "16/B374D848", "FFFFFFFF/FFFFFFFF"] {
-            assert_eq!(text.parse::<Lsn>().map(|lsn| lsn.to_string()), Ok(text.to_owned()));
-        }
-        for text in ["", "1", "/1", "1/", "1/123456789", "x/1", "+1/1"] {
-            assert!(text.parse::<Lsn>().is_err(), "{text}");
-        }
-    }
 
     #[test]
     fn segments_are_named_as_postgres_names_them() {

@@ -1,7 +1,7 @@
 //! The capability as the binary sees it: settings and commands.
 
 use rowhouse_kernel::settings::GroupSpec;
-use rowhouse_module::{Assembly, CommandGroup, Module, ModuleFuture};
+use rowhouse_module::{Assembly, CommandGroup, Metric, Module, ModuleFuture};
 
 use crate::command;
 use crate::settings::BackupSettings;
@@ -20,10 +20,14 @@ impl Module for BackupModule {
     }
 
     fn commands(&self) -> Vec<CommandGroup> {
-        vec![command::BACKUP]
+        vec![command::BACKUP, command::DRILL]
     }
 
-    fn start<'a>(&'a self, _assembly: &'a mut Assembly) -> ModuleFuture<'a> {
-        Box::pin(async { Ok(()) })
+    fn metrics(&self) -> &'static [Metric] {
+        &crate::receiver::METRICS
+    }
+
+    fn start<'a>(&'a self, assembly: &'a mut Assembly) -> ModuleFuture<'a> {
+        Box::pin(async { crate::receiver::start(assembly) })
     }
 }

@@ -114,16 +114,16 @@ impl Replication {
         }
     }
 
-    /// Creates a physical slot that keeps WAL from now on; nothing if it is there.
+    /// Creates a physical slot that keeps WAL from now on; false if it was there.
     ///
     /// # Errors
     /// If the server has no slot left.
-    pub async fn ensure_slot(&mut self, name: &str) -> Result<(), DbError> {
+    pub async fn ensure_slot(&mut self, name: &str) -> Result<bool, DbError> {
         let sql = format!("CREATE_REPLICATION_SLOT {name} PHYSICAL RESERVE_WAL");
         match self.row(&sql).await {
-            Err(DbError::Refused(error)) if error.code == "42710" => Ok(()),
+            Err(DbError::Refused(error)) if error.code == "42710" => Ok(false),
             Err(error) => Err(refusal::of_slot(error)),
-            Ok(_) => Ok(()),
+            Ok(_) => Ok(true),
         }
     }
 

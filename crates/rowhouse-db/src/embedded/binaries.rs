@@ -44,6 +44,13 @@ pub fn find_binaries_for(data: &Path) -> Result<Binaries, EmbeddedError> {
     }
 }
 
+/// Another program of a major version, in whichever of its folders it lies: some have the server's alone.
+#[must_use]
+pub fn find_program(version: u32, name: &str) -> Option<PathBuf> {
+    let folders = found().into_iter().filter(|binaries| binaries.version == version);
+    folders.map(|binaries| binaries.program(name)).find(|program| program.is_file())
+}
+
 /// Refuses if the server programs of a major version are not installed; `what` is the data that needs them.
 ///
 /// # Errors

@@ -33,9 +33,12 @@ impl FromStr for Lsn {
     type Err = BadLsn;
 
     fn from_str(text: &str) -> Result<Self, BadLsn> {
-        let halves = text.trim().split_once('/').and_then(|(high, low)| {
-            Some((u32::from_str_radix(high, 16).ok()?, u32::from_str_radix(low, 16).ok()?))
-        });
+        let half = |half: &str| match half.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            true => u32::from_str_radix(half, 16).ok(),
+            // A sign, which numbers in Rust may have.
+            false => None,
+        };
+        let halves = text.trim().split_once('/').and_then(|(high, low)| Some((half(high)?, half(low)?)));
         let (high, low) = halves.ok_or_else(|| BadLsn(text.to_owned()))?;
         Ok(Self(u64::from(high) << 32 | u64::from(low)))
     }
@@ -67,7 +70,7 @@ mod tests {
 
     #[test]
     fn other_text_is_refused() {
-        for text in ["", "16", "16/", "/1", "16/B374D8481", "x/1", "16-1"] {
+        for text in ["", "16", "16/", "/1", "16/B374D8481", "x/1", "16-1", "+1/1"] {
             assert!(text.parse::<Lsn>().is_err(), "{text}");
         }
     }

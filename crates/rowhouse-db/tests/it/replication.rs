@@ -98,8 +98,8 @@ async fn stream_has_what_is_committed_and_the_slot_keeps_what_is_not_confirmed()
     let client = connect(&url).await.unwrap();
     let mut replication = replicate(&url).await.unwrap();
     assert_eq!(replication.find_slot(SLOT).await.unwrap(), None);
-    replication.ensure_slot(SLOT).await.unwrap();
-    replication.ensure_slot(SLOT).await.unwrap();
+    assert!(replication.ensure_slot(SLOT).await.unwrap());
+    assert!(!replication.ensure_slot(SLOT).await.unwrap());
     let slot = replication.find_slot(SLOT).await.unwrap().unwrap();
     let identity = replication.identify().await.unwrap();
     assert_eq!((slot.timeline, identity.timeline), (1, 1));

@@ -9,6 +9,7 @@
 mod api_key;
 mod audit;
 mod auth;
+mod backup;
 mod bad_input;
 mod beyond;
 mod cli;

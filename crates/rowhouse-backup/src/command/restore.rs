@@ -1,0 +1,231 @@
+//! `backup restore`: a project's folder as it was at a time. Leaves the work to `restore`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use rowhouse_db::DbSettings;
+use rowhouse_db::replication::Lsn;
+use rowhouse_kernel::parse_instant;
+use rowhouse_module::{CannotRun, CommandContext, CommandOutcome, Project, ProjectLock, Secrets, shell_word};
+use serde_json::{Value, json};
+use time::format_description::well_known::Rfc3339;
+
+use super::{KeyArgs, backup_id, reader};
+use crate::interrupt::interruptible;
+use crate::receiver::{Receiver, Status, save_interval};
+use crate::restore::{Phases, Restored, Target, locate, restore, restore_project};
+use crate::secure::{Secured, secure};
+use crate::settings::BackupSettings;
+use crate::source::Source;
+use crate::store::Store;
+
+#[derive(Debug, Args)]
+pub(super) struct RestoreArgs {
+    /// The backup to begin with; without it the newest that ends before the target
+    id: Option<String>,
+    /// As it was at this time (RFC 3339): everything that was committed by then
+    #[arg(long, value_name = "TIME", group = "target")]
+    at: Option<String>,
+    /// As it was at this position of the write-ahead log
+    #[arg(long, value_name = "LSN", group = "target")]
+    lsn: Option<Lsn>,
+    /// As it was at a point that `backup point` has named
+    #[arg(long, value_name = "NAME", group = "target")]
+    name: Option<String>,
+    /// A new or empty folder, which becomes a project that `up` starts
+    #[arg(long, value_name = "DIR", required_unless_present = "in_place", conflicts_with = "in_place")]
+    into: Option<PathBuf>,
+    /// Replace the cluster of this project, which must be stopped; the old data are put aside
+    #[arg(long, requires = "yes")]
+    in_place: bool,
+    /// Do it without asking
+    #[arg(long)]
+    yes: bool,
+    #[command(flatten)]
+    key: KeyArgs,
+}
+
+pub(super) async fn run(context: &CommandContext, args: &RestoreArgs) -> Result<CommandOutcome, CannotRun> {
+    let id = args.id.as_deref().map(backup_id).transpose()?;
+    let store = reader(context, &args.key)?;
+    let target = target(context, args, &store).await?;
+    require_empty(args)?;
+    let secured = secured(context, &store, &target).await?;
+    let reader = locate(&store, id.as_ref(), &target).await?;
+    let place = Place::prepare(context, args)?;
+    let aside = place.aside.as_deref();
+    let restored = async {
+        let restored = restore(&store, &reader, &target, (&place.project, aside), &context.clock).await?;
+        if aside.is_none() {
+            restore_project(&reader, place.project.root()).await?;
+            set_passwords(context, &place.project, &restored).await?;
+        }
+        Ok(restored)
+    };
+    match interruptible(context, restored).await {
+        Ok(restored) => Ok(outcome(&place, &restored, &target, secured)),
+        Err(error) => {
+            place.clear();
+            Err(error)
+        }
+    }
+}
+
+/// A folder with something in it is somebody's.
+fn require_empty(args: &RestoreArgs) -> Result<(), CannotRun> {
+    let Some(into) = &args.into else { return Ok(()) };
+    let is_empty = match std::fs::read_dir(into) {
+        Ok(mut entries) => entries.next().is_none(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => true,
+        Err(error) => return Err(CannotRun::because(format!("{}: {error}", into.display()))),
+    };
+    match is_empty {
+        true => Ok(()),
+        false => Err(CannotRun::because(format!(
+            "{} is not empty; choose another folder for --into",
+            into.display()
+        ))),
+    }
+}
+
+async fn target(context: &CommandContext, args: &RestoreArgs, store: &Store) -> Result<Target, CannotRun> {
+    if let Some(text) = &args.at {
+        let at = parse_instant(text).ok_or_else(|| {
+            CannotRun::because(format!("\"{text}\" is not a time such as 2026-11-28T10:00:00Z"))
+        })?;
+        return match at <= context.clock.now() {
+            true => Ok(Target::Time(at)),
+            false => Err(CannotRun::because(format!("{text} has not come yet"))),
+        };
+    }
+    if let Some(name) = &args.name {
+        return Ok(Target::Point(store.get_point(name).await?));
+    }
+    Ok(args.lsn.map_or(Target::Latest, Target::Lsn))
+}
+
+/// Named points and positions are in the store already; the others need the WAL up to now.
+async fn secured(context: &CommandContext, store: &Store, target: &Target) -> Result<Secured, CannotRun> {
+    let Ok(source) = Source::of(context) else { return Ok(Secured::No) };
+    let settings = context.settings()?.get::<BackupSettings>();
+    let (store, status) = (store.clone(), Arc::new(Status::default()));
+    let receiver = Receiver { source, store, status, save_interval: save_interval(&settings) };
+    match target {
+        Target::Lsn(_) => Ok(Secured::No),
+        _ => secure(&receiver).await,
+    }
+}
+
+/// Where the cluster goes.
+struct Place {
+    project: Project,
+    /// In place: the name of the former data.
+    aside: Option<String>,
+    /// Held until the end.
+    _lock: Option<ProjectLock>,
+}
+
+impl Place {
+    fn prepare(context: &CommandContext, args: &RestoreArgs) -> Result<Self, CannotRun> {
+        let Some(into) = &args.into else { return Self::in_place(context) };
+        std::fs::create_dir_all(into)?;
+        let project = Project::open(into)?;
+        project.ensure_private()?;
+        Ok(Self { project, aside: None, _lock: None })
+    }
+
+    fn in_place(context: &CommandContext) -> Result<Self, CannotRun> {
+        let project = context.project.clone();
+        if context.settings()?.get::<DbSettings>().server_url().is_some() {
+            return Err(CannotRun::because(
+                "--in-place is for the cluster that `up` has created; restore --into a folder, and start its server there",
+            ));
+        }
+        project.ensure_private()?;
+        let lock = ProjectLock::take(&project)?;
+        let aside = format!("data.before-{}", context.clock.now().unix_timestamp());
+        Ok(Self { project, aside: Some(aside), _lock: Some(lock) })
+    }
+
+    /// After a failure: a new folder is empty again, so that the next attempt may use it.
+    fn clear(&self) {
+        let data = self.project.private("pg");
+        let elsewhere = if data.is_symlink() { data.canonicalize().ok() } else { None };
+        let entries = std::fs::read_dir(self.project.root()).into_iter().flatten().filter_map(Result::ok);
+        if self.aside.is_none() {
+            let found = entries.map(|entry| entry.path()).chain(elsewhere);
+            found.for_each(|path| {
+                let _nothing_left_to_do = match path.is_dir() {
+                    true => std::fs::remove_dir_all(&path),
+                    false => std::fs::remove_file(&path),
+                };
+            });
+        }
+    }
+}
+
+/// `up` signs in with the project's own passwords. A cluster that it has created has them; any other gets them.
+async fn set_passwords(
+    context: &CommandContext,
+    project: &Project,
+    restored: &Restored,
+) -> Result<(), CannotRun> {
+    if restored.details.is_embedded {
+        return Ok(());
+    }
+    let secrets = Secrets::ensure(project, &*context.rng)?;
+    let superuser = &restored.details.superuser;
+    let mut server = rowhouse_db::embedded::Temporary::start(&restored.paths, &restored.account, &[])?;
+    let done = async {
+        let client = server.connect(superuser).await?;
+        for (role, password) in [
+            ("postgres", &secrets.postgres),
+            ("rowhouse", &secrets.rowhouse),
+            ("authenticator", &secrets.authenticator),
+            ("authenticator_service", &secrets.authenticator_service),
+        ] {
+            let sql = "select format('alter role %I password %L', $1::text, $2::text) \
+                       from pg_roles where rolname = $1";
+            let failed = |error: tokio_postgres::Error| CannotRun::from(rowhouse_db::DbError::from(error));
+            if let Some(row) = client.query_opt(sql, &[&role, &password.expose()]).await.map_err(failed)? {
+                client.batch_execute(row.get(0)).await.map_err(failed)?;
+            }
+        }
+        Ok::<_, CannotRun>(())
+    };
+    let done = done.await;
+    server.stop().await;
+    done
+}
+
+fn outcome(place: &Place, restored: &Restored, target: &Target, secured: Secured) -> CommandOutcome {
+    let Restored { manifest, phases, heartbeat, .. } = restored;
+    let heartbeat = heartbeat.and_then(|at| at.format(&Rfc3339).ok());
+    let folder = place.project.root();
+    let document = json!({
+        "backup": manifest.id, "target": target.to_string(), "folder": folder.display().to_string(),
+        "last_heartbeat": heartbeat, "secured": secured == Secured::Yes, "seconds": seconds(phases),
+    });
+    let start = if place.aside.is_some() {
+        place.project.dir_option()
+    } else {
+        format!(" --dir {}", shell_word(folder))
+    };
+    let aside = place.aside.as_ref().map(|name| format!("\nthe former data are in .rowhouse/pg/{name}; backups go on with the next `rowhouse backup create`"));
+    let text = format!(
+        "restored {} up to {target}{}{}\nstart it with: rowhouse up{start}",
+        manifest.id,
+        heartbeat.map(|at| format!("; the last heartbeat in it is of {at}")).unwrap_or_default(),
+        aside.unwrap_or_default(),
+    );
+    CommandOutcome::yes(document, text)
+}
+
+/// Seconds of each phase.
+pub(crate) fn seconds(phases: &Phases) -> Value {
+    let pairs = phases
+        .iter()
+        .map(|(name, took)| ((*name).to_owned(), json!((took.as_secs_f64() * 1000.0).round() / 1000.0)));
+    Value::Object(pairs.collect())
+}

@@ -1,0 +1,166 @@
+//! A drill: the newest backup is restored into a folder that is thrown away, started where nobody else reaches it, and looked
+//! into. What was measured is a signed report. Leaves restoring to `restore`.
+
+mod check;
+mod program;
+mod report;
+
+use std::path::{Path, PathBuf};
+
+use rowhouse_db::embedded::Temporary;
+use rowhouse_kernel::SharedClock;
+use rowhouse_module::{CannotRun, CommandContext, Project};
+use serde_json::json;
+use time::OffsetDateTime;
+use tokio::time::Instant;
+
+pub(crate) use report::{Report, list};
+
+use crate::manifest::BackupId;
+use crate::restore::{Phases, Restored, Target, locate, restore, restore_project};
+use crate::source::Source;
+use crate::store::{BackupReader, Deed, Store};
+use check::{Check, Verdict};
+
+/// Below `.rowhouse`: reports, and the folder of a drill that runs.
+pub(crate) const FOLDER: &str = "drills";
+
+/// Runs a drill and writes its report.
+///
+/// # Errors
+/// If it cannot begin: there is no backup, or the key does not open it. What is found wrong later is in the report.
+pub(crate) async fn run(
+    context: &CommandContext,
+    store: &Store,
+    id: Option<&BackupId>,
+    has_escrow_key: bool,
+) -> Result<Report, CannotRun> {
+    let begun = Instant::now();
+    let started_at = context.clock.now();
+    let live = live_heartbeat(context).await;
+    let reader = locate(store, id, &Target::Latest).await?;
+    let mut phases: Phases = vec![("locate", begun.elapsed())];
+    let work = Work::make(context, started_at)?;
+    let (checks, heartbeat) =
+        match attempt(store, &reader, &work.project, (&mut phases, &context.clock)).await {
+            Ok((checks, heartbeat)) => (checks, heartbeat),
+            Err(error) => (vec![Check::failed("restore", &error.to_string())], None),
+        };
+    drop(work);
+    let is_good = checks.iter().all(|check| check.verdict != Verdict::Bad);
+    let report = Report {
+        id: report::name(started_at),
+        started_at,
+        backup: reader.manifest.id.clone(),
+        key: if has_escrow_key { "escrow" } else { "server" }.to_owned(),
+        is_good,
+        checks,
+        seconds: phases.iter().map(|(name, took)| ((*name).to_owned(), took.as_secs_f64())).collect(),
+        rto_seconds: begun.elapsed().as_secs_f64(),
+        rpo_seconds: lost(live, heartbeat),
+        bytes: reader.manifest.bytes(),
+        last_heartbeat: heartbeat,
+    };
+    report.save(context)?;
+    let details =
+        json!({ "drill": report.id, "rto_seconds": report.rto_seconds, "rpo_seconds": report.rpo_seconds });
+    store.record(&report.backup, Deed::Drilled, is_good, details).await?;
+    Ok(report)
+}
+
+async fn attempt(
+    store: &Store,
+    reader: &BackupReader,
+    project: &Project,
+    (phases, clock): (&mut Phases, &SharedClock),
+) -> Result<(Vec<Check>, Option<OffsetDateTime>), CannotRun> {
+    let restored = restore(store, reader, &Target::Latest, (project, None), clock).await?;
+    restore_project(reader, project.root()).await?;
+    phases.extend(restored.phases.iter().copied());
+    let begun = Instant::now();
+    let mut checks = vec![Check::good("restore", "every file is as PostgreSQL has listed it")];
+    checks.push(program::data_checksums(&restored)?);
+    let mut server = Temporary::start(&restored.paths, &restored.account, &[])?;
+    let looked = look(&mut server, &restored, project).await;
+    server.stop().await;
+    checks.extend(looked?);
+    phases.push(("verify", begun.elapsed()));
+    Ok((checks, restored.heartbeat))
+}
+
+async fn look(
+    server: &mut Temporary,
+    restored: &Restored,
+    project: &Project,
+) -> Result<Vec<Check>, CannotRun> {
+    let details = &restored.details;
+    server.connect(&details.superuser).await?;
+    let client = rowhouse_db::connect(&server.url(&details.superuser, &details.database)).await?;
+    let url = server.url("rowhouse", &details.database);
+    // Before the others, which add an extension.
+    Ok(vec![
+        program::ask("migrations", &["migrate", "verify"], project, &url).await,
+        program::ask("isolation", &["rls", "audit"], project, &url).await,
+        check::indexes(&client).await,
+        check::tables(&client).await,
+        check::rows(&client).await,
+    ])
+}
+
+/// What the cluster had last written, if it answers.
+async fn live_heartbeat(context: &CommandContext) -> Option<OffsetDateTime> {
+    let client = Source::of(context).ok()?.connect().await.ok()?;
+    let row = client.query_one("select at from rowhouse.backup_heartbeat", &[]).await.ok()?;
+    Some(row.get(0))
+}
+
+/// Seconds between what the cluster had and what was restored; unknown if either is.
+fn lost(live: Option<OffsetDateTime>, restored: Option<OffsetDateTime>) -> Option<f64> {
+    // More was committed while the store was read: then nothing was lost.
+    Some((live? - restored?).as_seconds_f64().max(0.0))
+}
+
+/// The folder of a drill, removed however it ends. One that was killed leaves it to the next.
+struct Work {
+    project: Project,
+}
+
+impl Work {
+    fn make(context: &CommandContext, started_at: OffsetDateTime) -> Result<Self, CannotRun> {
+        context.project.ensure_private()?;
+        let folder = context.project.private(FOLDER);
+        enter_only(&folder)?;
+        for left in std::fs::read_dir(&folder)?.filter_map(Result::ok).filter(|entry| entry.path().is_dir()) {
+            remove(&left.path());
+        }
+        let root = folder.join(report::name(started_at));
+        enter_only(&root)?;
+        let project = Project::open(&root)?;
+        project.ensure_private()?;
+        Ok(Self { project })
+    }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        remove(self.project.root());
+    }
+}
+
+/// Also what lies elsewhere because the server's account cannot enter the project.
+fn remove(root: &Path) {
+    let link = root.join(".rowhouse/pg");
+    let elsewhere: Option<PathBuf> = if link.is_symlink() { link.canonicalize().ok() } else { None };
+    for folder in elsewhere.iter().map(PathBuf::as_path).chain([root]) {
+        if let Err(error) = std::fs::remove_dir_all(folder) {
+            tracing::warn!(folder = %folder.display(), %error, "the folder of a drill cannot be removed");
+        }
+    }
+}
+
+/// A folder that the server's account may pass, but not list.
+fn enter_only(folder: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::create_dir_all(folder)?;
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o711))
+}

@@ -1,0 +1,117 @@
+//! The receiver of a running process: waits for its turn, receives, and begins again after a failure.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rowhouse_http::{BackgroundTask, Heartbeat};
+use rowhouse_module::{Assembly, CannotRun, HealthCheck, Metric, Weight};
+
+use super::{Ended, ReceiveError, Receiver, Status, save_interval};
+use crate::error::StoreError;
+use crate::settings::BackupSettings;
+use crate::source::Source;
+use crate::store::Store;
+
+/// How often a process asks whether backups were turned on, or whether it is its turn.
+const OFF_PAUSE: Duration = Duration::from_secs(5);
+const TURN_PAUSE: Duration = Duration::from_secs(2);
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// What the receiver measures.
+pub(crate) const METRICS: [Metric; 3] = [
+    Metric {
+        name: "rowhouse_backup_receiving",
+        help: "1 while this process receives write-ahead log for backups",
+    },
+    Metric {
+        name: "rowhouse_backup_wal_lag_bytes",
+        help: "Bytes of write-ahead log that the server has and the store of backups has not; of the process that receives",
+    },
+    Metric {
+        name: "rowhouse_backup_slot_bytes",
+        help: "Bytes of write-ahead log that the server kept for the slot when it was last looked at",
+    },
+];
+
+/// Adds the task and its health check.
+///
+/// # Errors
+/// If the project's secrets cannot be read.
+pub(crate) fn start(assembly: &mut Assembly) -> Result<(), CannotRun> {
+    let origin = &assembly.origin;
+    let Some(project) = origin.project.clone() else { return Ok(()) };
+    let source =
+        Source::new(&origin.settings, Some(&project), &origin.urls.direct, &*origin.rng, &origin.clock)?;
+    let (settings, clock, rng) =
+        (origin.settings.get::<BackupSettings>(), origin.clock.clone(), origin.rng.clone());
+    let save_interval = save_interval(&settings);
+    // The store makes a key when it is opened: not before there is something to store.
+    let open = move || Store::open(&settings, &project, clock.clone(), rng.clone());
+    let control = origin.database.control.clone();
+    let status = Arc::new(Status::default());
+    let asked = Arc::clone(&status);
+    assembly.check(HealthCheck::new("backup", Weight::Degraded, move || asked.trouble()));
+    let work = Work { source, control, open: Arc::new(open), status, save_interval };
+    assembly.task(BackgroundTask::new("backup.receive", move |heartbeat| {
+        let work = work.clone();
+        async move {
+            tokio::select! {
+                () = work.run(&heartbeat) => {}
+                () = heartbeat.stopping() => {}
+            }
+        }
+    }));
+    Ok(())
+}
+
+#[derive(Clone)]
+struct Work {
+    source: Source,
+    control: rowhouse_db::Control,
+    open: Arc<dyn Fn() -> Result<Store, StoreError> + Send + Sync>,
+    status: Arc<Status>,
+    save_interval: Duration,
+}
+
+impl Work {
+    async fn run(&self, heartbeat: &Heartbeat) {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let next = match self.turn(heartbeat).await {
+                Ok(Ended::Off) => OFF_PAUSE,
+                Ok(Ended::Elsewhere) => TURN_PAUSE,
+                Ok(Ended::Timeline) => Duration::ZERO,
+                // Not an error of the process: it serves as well without.
+                Err(error) => {
+                    tracing::warn!("no write-ahead log is received for backups: {error}; again in {pause:?}");
+                    self.status.failed(error.to_string());
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                    heartbeat.sleep(pause).await;
+                    continue;
+                }
+            };
+            pause = FIRST_PAUSE;
+            heartbeat.sleep(next).await;
+        }
+    }
+
+    async fn turn(&self, heartbeat: &Heartbeat) -> Result<Ended, ReceiveError> {
+        if !heartbeat.idle(is_on(&self.control)).await? {
+            return Ok(Ended::Off);
+        }
+        let receiver = Receiver {
+            source: self.source.clone(),
+            store: (self.open)()?,
+            status: Arc::clone(&self.status),
+            save_interval: self.save_interval,
+        };
+        receiver.receive(&|| heartbeat.beat()).await
+    }
+}
+
+/// Whether the cluster has the slot; asked over the pool, since most clusters have none.
+async fn is_on(control: &rowhouse_db::Control) -> Result<bool, rowhouse_db::DbError> {
+    let sql = "select exists (select from pg_replication_slots where slot_name = $1)";
+    Ok(control.connection().await?.query_one(sql, &[&crate::source::SLOT]).await?.get(0))
+}

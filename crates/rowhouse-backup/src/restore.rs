@@ -1,0 +1,221 @@
+//! Restores a backup into a folder: unpacks it, replays WAL up to the target in a server that only this process reaches, and
+//! leaves a cluster that was shut down cleanly. Leaves what is checked in it to its callers.
+
+mod config;
+mod log;
+mod target;
+mod unpack;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rowhouse_db::embedded::{
+    Account, ClusterPaths, EmbeddedError, Temporary, prepare_folder, require_binaries,
+};
+use rowhouse_kernel::SharedClock;
+use rowhouse_module::{CannotRun, Project, shell_word};
+use tokio::time::Instant;
+use tokio_postgres::Client;
+
+pub(crate) use target::Target;
+
+use crate::base::{Details, PROJECT_OBJECT, ProjectFile, restore_files};
+use crate::manifest::{BackupId, BackupKind, Manifest};
+use crate::store::{BackupReader, Condition, Listed, Store};
+
+/// Replay may take long; a server that replays nothing more for this long will not.
+const REPLAY_LIMIT: Duration = Duration::from_secs(6 * 3600);
+
+/// How long each part took, in order.
+pub(crate) type Phases = Vec<(&'static str, Duration)>;
+
+/// A cluster that was restored and is shut down.
+pub(crate) struct Restored {
+    pub(crate) manifest: Manifest,
+    pub(crate) details: Details,
+    pub(crate) paths: ClusterPaths,
+    pub(crate) account: Account,
+    pub(crate) phases: Phases,
+    /// The last heartbeat that is in it, as PostgreSQL prints it; none without the platform's tables.
+    pub(crate) heartbeat: Option<time::OffsetDateTime>,
+}
+
+/// The backup to begin with: the one that is asked for, else the newest that ends before the target.
+pub(crate) async fn locate(
+    store: &Store,
+    id: Option<&BackupId>,
+    target: &Target,
+) -> Result<BackupReader, CannotRun> {
+    if let Some(id) = id {
+        let reader = store.open_backup(id).await?;
+        target.require_after(&reader.manifest)?;
+        return Ok(reader);
+    }
+    let listed = store.list().await?;
+    let good: Vec<&Manifest> = listed.iter().filter_map(|listed| listed.manifest()).collect();
+    let fit = good
+        .iter()
+        .rev()
+        .find(|manifest| manifest.kind == BackupKind::Physical && target.require_after(manifest).is_ok());
+    match (fit, good.first()) {
+        (Some(manifest), _) => Ok(store.open_backup(&manifest.id).await?),
+        (None, Some(first)) => Err(target.too_early(first)),
+        (None, None) => Err(none(store, &listed)),
+    }
+}
+
+/// Why no backup can be restored: what is wrong with the newest, such as a key that does not open it.
+fn none(store: &Store, listed: &[Listed]) -> CannotRun {
+    let unreadable = listed.iter().rev().find_map(|listed| match &listed.condition {
+        Condition::Unreadable(error) => Some(error.to_string()),
+        Condition::Good(_) | Condition::Incomplete => None,
+    });
+    CannotRun::because(unreadable.unwrap_or_else(|| {
+        format!("no backup in {} can be restored; `rowhouse backup list` prints what is there", store.place())
+    }))
+}
+
+/// Restores into a project's folder. A cluster that is there is put aside at the end, if `aside` names it anew.
+pub(crate) async fn restore(
+    store: &Store,
+    reader: &BackupReader,
+    target: &Target,
+    (project, aside): (&Project, Option<&str>),
+    clock: &SharedClock,
+) -> Result<Restored, CannotRun> {
+    let manifest = reader.manifest.clone();
+    let details: Details = serde_json::from_value(manifest.details.clone())
+        .map_err(|error| CannotRun::because(format!("{}: {error}", manifest.id)))?;
+    require_version(&manifest)?;
+    let (paths, account) = prepare_folder(project.root())?;
+    let paths = Place::of(paths, &manifest);
+    let wal = target::Wal::find(store, &manifest, target).await?;
+    require_room(&paths.folder, manifest.bytes() + wal.bytes())?;
+    let mut phases = Phases::new();
+    let begun = Instant::now();
+    unpack::unpack(reader, &details, &paths.cluster.data, &account, clock).await?;
+    phases.push(("unpack", begun.elapsed()));
+    let begun = Instant::now();
+    wal.fetch(&paths.wal, &account, clock).await?;
+    phases.push(("fetch_wal", begun.elapsed()));
+    config::write(&paths.cluster.data, &details, &account)?;
+    let begun = Instant::now();
+    let heartbeat = replay(&paths, &account, &details, target, wal.end()).await?;
+    phases.push(("replay", begun.elapsed()));
+    let cluster = paths.finish(aside)?;
+    Ok(Restored { manifest, details, paths: cluster, account, phases, heartbeat })
+}
+
+/// Writes the project's own files, once its cluster is there.
+pub(crate) async fn restore_project(reader: &BackupReader, root: &Path) -> Result<(), CannotRun> {
+    let mut object = reader.object(PROJECT_OBJECT)?;
+    let mut text = Vec::new();
+    while let Some(bytes) = object.next().await? {
+        text.extend_from_slice(&bytes);
+    }
+    let files: Vec<ProjectFile> = serde_json::from_slice(&text)?;
+    restore_files(root, &files)
+}
+
+/// Name of a data directory that is not whole yet.
+const RESTORING: &str = "data.restoring";
+
+/// Where a restore works.
+struct Place {
+    cluster: ClusterPaths,
+    folder: PathBuf,
+    wal: PathBuf,
+}
+
+impl Place {
+    fn of(paths: ClusterPaths, manifest: &Manifest) -> Self {
+        let folder = paths.home.clone();
+        let log = folder.join(format!("restore-{}.log", manifest.id));
+        let _of_a_former_attempt = std::fs::remove_file(&log);
+        let cluster = ClusterPaths { data: folder.join(RESTORING), log, ..paths };
+        let _of_a_former_attempt = std::fs::remove_dir_all(&cluster.data);
+        Self { cluster, wal: folder.join("wal"), folder }
+    }
+
+    /// Gives the data directory its name.
+    fn finish(self, aside: Option<&str>) -> Result<ClusterPaths, CannotRun> {
+        let home = self.folder;
+        let data = home.join("data");
+        if let Some(name) = aside.filter(|_| data.exists()) {
+            std::fs::rename(&data, home.join(name))?;
+        }
+        std::fs::rename(home.join(RESTORING), &data)?;
+        for file in [&self.cluster.log, &home.join("access.conf")] {
+            let _nothing_left_to_do = std::fs::remove_file(file);
+        }
+        let _nothing_left_to_do = std::fs::remove_dir_all(&self.wal);
+        Ok(ClusterPaths { data, log: home.join("server.log"), ..self.cluster })
+    }
+}
+
+fn require_version(manifest: &Manifest) -> Result<(), CannotRun> {
+    let major = manifest.postgres_version.split(|c: char| !c.is_ascii_digit()).next();
+    let major: u32 = major.and_then(|major| major.parse().ok()).unwrap_or(0);
+    require_binaries(major, &PathBuf::from(format!("backup {}", manifest.id)))?;
+    Ok(())
+}
+
+fn require_room(folder: &Path, bytes: u64) -> Result<(), CannotRun> {
+    let found = nix::sys::statvfs::statvfs(folder)
+        .map_err(|error| CannotRun::because(format!("{}: {error}", folder.display())))?;
+    let free = found.blocks_available() * found.fragment_size();
+    if free > bytes {
+        return Ok(());
+    }
+    Err(CannotRun::because(format!(
+        "the restored cluster needs {} MiB, and {} has {} MiB free; choose another --into",
+        bytes >> 20,
+        folder.display(),
+        free >> 20
+    )))
+}
+
+/// Replays up to the target, reads the heartbeat, and shuts the server down.
+async fn replay(
+    paths: &Place,
+    account: &Account,
+    details: &Details,
+    target: &Target,
+    end: Option<rowhouse_db::replication::Lsn>,
+) -> Result<Option<time::OffsetDateTime>, CannotRun> {
+    let copy = format!("cp {}/%f %p", shell_word(&paths.wal).replace('%', "%%"));
+    let mut settings = vec![
+        ("restore_command", copy),
+        ("hot_standby", "on".to_owned()),
+        ("recovery_target_timeline", "latest".to_owned()),
+        ("recovery_target_action", "promote".to_owned()),
+    ];
+    settings.extend(target.settings());
+    let mut server = Temporary::start(&paths.cluster, account, &settings)?;
+    let promoted = tokio::time::timeout(REPLAY_LIMIT, server.promoted(&details.superuser)).await;
+    let outcome = match promoted {
+        Ok(Ok(client)) => look(&client, details, &server).await,
+        Ok(Err(EmbeddedError::Failed { log, .. })) => Err(log::explain(&log, target, end)),
+        Ok(Err(other)) => Err(other.into()),
+        Err(_) => Err(CannotRun::because(format!("replay has not ended within {REPLAY_LIMIT:?}"))),
+    };
+    server.stop().await;
+    outcome
+}
+
+/// Also has everything on disk, so that shutting down takes no time.
+async fn look(
+    client: &Client,
+    details: &Details,
+    server: &Temporary,
+) -> Result<Option<time::OffsetDateTime>, CannotRun> {
+    let failed = |error: tokio_postgres::Error| CannotRun::from(rowhouse_db::DbError::from(error));
+    client.batch_execute("checkpoint").await.map_err(failed)?;
+    let client = rowhouse_db::connect(&server.url(&details.superuser, &details.database)).await?;
+    let sql = "select to_regclass('rowhouse.backup_heartbeat') is not null";
+    if !client.query_one(sql, &[]).await.map_err(failed)?.get::<_, bool>(0) {
+        return Ok(None);
+    }
+    let row = client.query_opt("select at from rowhouse.backup_heartbeat", &[]).await.map_err(failed)?;
+    Ok(row.map(|row| row.get(0)))
+}

@@ -1,0 +1,236 @@
+//! How far to replay, and the WAL that this needs.
+
+use std::fmt;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use bytes::Bytes;
+use rowhouse_db::embedded::Account;
+use rowhouse_db::replication::Lsn;
+use rowhouse_kernel::SharedClock;
+use rowhouse_module::CannotRun;
+use time::format_description::well_known::Rfc3339;
+use time::macros::format_description;
+use time::{OffsetDateTime, UtcOffset};
+
+use crate::error::StoreError;
+use crate::lsn::{parse_segment_name, segment_name};
+use crate::manifest::Manifest;
+use crate::progress::Progress;
+use crate::store::{Point, Store, WalFile, WalStore};
+use crate::wal::{join, parse_piece};
+
+/// Where replay ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// With the last WAL that is there.
+    Latest,
+    /// After the last transaction that was committed by then.
+    Time(OffsetDateTime),
+    /// At this position.
+    Lsn(Lsn),
+    /// At a named point.
+    Point(Point),
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Latest => f.write_str("the end of the write-ahead log"),
+            Self::Time(at) => write!(f, "the time {}", at.format(&Rfc3339).unwrap_or_default()),
+            Self::Lsn(lsn) => write!(f, "the position {lsn}"),
+            Self::Point(point) => write!(f, "the point {} ({})", point.name, point.lsn),
+        }
+    }
+}
+
+impl Target {
+    /// PostgreSQL's settings for it.
+    pub(super) fn settings(&self) -> Option<(&'static str, String)> {
+        let form =
+            format_description!("[year]-[month]-[day] [hour]:[minute]:[second].[subsecond digits:6]+00");
+        match self {
+            Self::Latest => None,
+            Self::Time(at) => {
+                let text = at.to_offset(UtcOffset::UTC).format(form).unwrap_or_default();
+                Some(("recovery_target_time", text))
+            }
+            Self::Lsn(lsn) => Some(("recovery_target_lsn", lsn.to_string())),
+            Self::Point(point) => Some(("recovery_target_name", point.name.clone())),
+        }
+    }
+
+    fn lsn(&self) -> Option<Lsn> {
+        match self {
+            Self::Lsn(lsn) => Some(*lsn),
+            Self::Point(point) => Some(point.lsn),
+            Self::Latest | Self::Time(_) => None,
+        }
+    }
+
+    /// Whether a backup was consistent before the target.
+    pub(super) fn require_after(&self, manifest: &Manifest) -> Result<(), CannotRun> {
+        let is_after = match self {
+            Self::Latest => true,
+            Self::Time(at) => manifest.finished_at <= *at,
+            Self::Lsn(_) | Self::Point(_) => self.lsn() >= manifest.stop_lsn,
+        };
+        if is_after { Ok(()) } else { Err(self.too_early(manifest)) }
+    }
+
+    /// The error for a target before the first backup.
+    pub(super) fn too_early(&self, first: &Manifest) -> CannotRun {
+        let finished = first.finished_at.format(&Rfc3339).unwrap_or_default();
+        let stop = first.stop_lsn.map(|lsn| lsn.to_string()).unwrap_or_default();
+        CannotRun::because(format!(
+            "{self} is before the end of backup {}, which is at {finished} ({stop}); a backup restores to later points only",
+            first.id
+        ))
+    }
+}
+
+/// A segment that is not whole yet.
+struct Partial {
+    wal: WalStore,
+    segment: String,
+    /// Where each begins, and its name.
+    pieces: Vec<(u64, String)>,
+}
+
+/// The files of WAL between a backup and its target.
+pub(super) struct Wal {
+    segment_bytes: u64,
+    /// Whole files.
+    files: Vec<(WalStore, String)>,
+    partial: Vec<Partial>,
+    end: Option<Lsn>,
+}
+
+impl Wal {
+    /// Fails if what the backup itself needs is not there.
+    pub(super) async fn find(store: &Store, manifest: &Manifest, target: &Target) -> Result<Self, CannotRun> {
+        let segment_bytes = manifest.wal_segment_bytes;
+        let first = manifest.start_lsn.unwrap_or_default().segment(segment_bytes);
+        let mut found = Self { segment_bytes, files: Vec::new(), partial: Vec::new(), end: None };
+        let timelines = store.list_timelines().await?;
+        let later = timelines
+            .iter()
+            .filter(|(system, timeline)| *system == manifest.system_id && *timeline >= manifest.timeline);
+        for (_, timeline) in later {
+            let wal = store.open_wal(&manifest.system_id, *timeline).await?;
+            found.add(&wal, *timeline, first, target).await?;
+        }
+        found.require_backup(manifest)?;
+        Ok(found)
+    }
+
+    /// For a time everything is taken: when a segment was stored says nothing about when it was written.
+    async fn add(
+        &mut self,
+        wal: &WalStore,
+        timeline: u32,
+        first: u64,
+        target: &Target,
+    ) -> Result<(), StoreError> {
+        let files = wal.list().await?;
+        let whole =
+            |file: &WalFile| parse_segment_name(&file.name, self.segment_bytes).map(|(_, number)| number);
+        let mut next = None;
+        for file in &files {
+            if file.name.ends_with(".history") {
+                self.files.push((wal.clone(), file.name.clone()));
+            }
+            let Some(number) = whole(file).filter(|number| *number >= first) else { continue };
+            if next.is_some_and(|next| next != number) || is_beyond(target, number, self.segment_bytes) {
+                break;
+            }
+            self.files.push((wal.clone(), file.name.clone()));
+            next = Some(number + 1);
+            self.end = Some(Lsn((number + 1) * self.segment_bytes));
+        }
+        let segment = segment_name(timeline, next.unwrap_or(first), self.segment_bytes);
+        let pieces = files.iter().filter_map(|file| {
+            let (of, from) = parse_piece(&file.name)?;
+            (of == segment).then(|| (from, file.name.clone()))
+        });
+        let pieces: Vec<_> = pieces.collect();
+        if !pieces.is_empty() {
+            self.partial.push(Partial { wal: wal.clone(), segment, pieces });
+        }
+        Ok(())
+    }
+
+    /// Every segment from the beginning to the end of the backup.
+    fn require_backup(&self, manifest: &Manifest) -> Result<(), CannotRun> {
+        let (start, stop) = (manifest.start_lsn.unwrap_or_default(), manifest.stop_lsn.unwrap_or_default());
+        let last = Lsn(stop.0.saturating_sub(1)).segment(self.segment_bytes);
+        for number in start.segment(self.segment_bytes)..=last {
+            let name = segment_name(manifest.timeline, number, self.segment_bytes);
+            if !self.files.iter().any(|(_, file)| *file == name) {
+                return Err(CannotRun::because(format!(
+                    "the write-ahead log of backup {} is not complete: {name} of cluster {} is missing; use another backup",
+                    manifest.id, manifest.system_id
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// What it takes on disk.
+    pub(super) fn bytes(&self) -> u64 {
+        (self.files.len() + self.partial.len()) as u64 * self.segment_bytes
+    }
+
+    /// The end of the whole segments.
+    pub(super) fn end(&self) -> Option<Lsn> {
+        self.end
+    }
+
+    /// Writes the files into a folder, for `restore_command`. A partial segment is filled with zeros, where replay ends.
+    pub(super) async fn fetch(
+        &self,
+        folder: &Path,
+        account: &Account,
+        clock: &SharedClock,
+    ) -> Result<(), CannotRun> {
+        let mut progress = Progress::new("fetched write-ahead log,", Some(self.bytes()), clock.clone());
+        let _of_a_former_attempt = std::fs::remove_dir_all(folder);
+        account.own_folder(folder)?;
+        for (wal, name) in &self.files {
+            let bytes = wal.get(name).await?;
+            progress.add(bytes.len() as u64);
+            write(&folder.join(name), &bytes, account)?;
+        }
+        for Partial { wal, segment, pieces: names } in &self.partial {
+            let mut pieces: Vec<(u64, Bytes)> = Vec::new();
+            for (from, name) in names {
+                match wal.get(name).await {
+                    Ok(bytes) => pieces.push((*from, bytes)),
+                    // A receiver at work has joined them meanwhile.
+                    Err(StoreError::NotFound { .. }) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            let mut bytes = join(&pieces);
+            bytes.resize(usize::try_from(self.segment_bytes).unwrap_or(usize::MAX), 0);
+            progress.add(bytes.len() as u64);
+            write(&folder.join(segment), &bytes, account)?;
+        }
+        progress.end();
+        Ok(())
+    }
+}
+
+fn is_beyond(target: &Target, number: u64, segment_bytes: u64) -> bool {
+    target.lsn().is_some_and(|lsn| number > lsn.segment(segment_bytes))
+}
+
+fn write(path: &Path, bytes: &[u8], account: &Account) -> Result<(), CannotRun> {
+    let failed = |error: std::io::Error| CannotRun::because(format!("{}: {error}", path.display()));
+    let mut options = std::fs::OpenOptions::new();
+    let mut file = options.write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
+    file.write_all(bytes).map_err(failed)?;
+    account.own(&file, path)?;
+    Ok(())
+}
