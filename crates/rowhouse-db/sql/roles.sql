@@ -44,6 +44,8 @@ begin
       ('rowhouse_project', 'rowhouse_owner'),
       -- jobs of a tenant call functions as authenticated, through a function that this role owns (schema jobs)
       ('authenticated', 'rowhouse_caller'),
+      -- so that `rls prove` can try what anybody can
+      ('anon', 'rowhouse_caller'),
       ('rowhouse_caller', 'rowhouse_owner'),
       ('rowhouse_owner', 'rowhouse')
     ) as memberships (role, member)

@@ -31,7 +31,7 @@ pub use follow::{Process, database_time, wait_for_processes};
 pub use header::Phase;
 pub use ledger::{Linted, Record, RunNote};
 pub use lock::exclusive;
-pub use object::{ObjectChange, SchemaDrift};
+pub use object::{ObjectChange, SchemaDrift, fingerprint};
 pub use round_trip::{FileTrip, TripOutcome, round_trip};
 pub use smoke::{RestorePoint, Smoke, record_smoke, restore_point, smoke};
 pub use source::{Migration, SourceError, Statement, read_project};

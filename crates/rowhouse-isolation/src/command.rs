@@ -1,6 +1,7 @@
-//! `rls audit`: what the catalogs say about isolation, with exit code 1 if tenants can reach each other's rows. Leaves the audit
-//! itself to `audit`.
+//! `rls …`: what the catalogs say about isolation, and what attacks show, with exit code 1 if tenants can reach each other's
+//! rows. Leaves the audit itself to `audit`, and proofs to `prove`.
 
+mod proof;
 mod shown;
 
 use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand};
@@ -21,6 +22,11 @@ enum RlsCommand {
         after_help = "Example:\n  rowhouse rls audit\n  rowhouse rls audit --schema public --json | jq -r '.findings[].fix // empty'"
     )]
     Audit(AuditArgs),
+    /// Attack generated tenants in a transaction that is rolled back; exit code 1 if something gets through or is unproven
+    #[command(
+        after_help = "Example:\n  rowhouse rls prove\n  rowhouse rls prove --html isolation.html\n  rowhouse rls prove --mutate --json | jq .kill_rate"
+    )]
+    Prove(proof::ProveArgs),
 }
 
 #[derive(Debug, Args)]
@@ -32,7 +38,7 @@ struct AuditArgs {
 
 fn command() -> Command {
     RlsCommand::augment_subcommands(Command::new("rls"))
-        .about("Row-level security: what the catalogs say about isolation")
+        .about("Row-level security: what the catalogs say about isolation, and what attacks show")
         .after_help("Example:\n  rowhouse rls audit")
         .subcommand_required(true)
         .arg_required_else_help(true)
@@ -42,6 +48,7 @@ fn run<'a>(matches: &'a ArgMatches, context: &'a CommandContext) -> CommandFutur
     Box::pin(async move {
         match RlsCommand::from_arg_matches(matches)? {
             RlsCommand::Audit(args) => audit(context, args).await,
+            RlsCommand::Prove(args) => proof::run(context, args).await,
         }
     })
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use tokio_postgres::Client;
 
+use crate::DbError;
 use crate::session::SET_SEARCH_PATH;
 
 const OBJECTS: &str = include_str!("../../sql/schema_objects.sql");
@@ -81,6 +82,17 @@ pub(super) async fn record_given(client: &Client) -> Result<(), tokio_postgres::
         return Ok(());
     }
     record(client, &Objects::new(), &current(client).await?).await
+}
+
+/// A digest of all that the project's schemas consist of: the same for the same schema, whichever way it came about.
+///
+/// # Errors
+/// The database's.
+pub async fn fingerprint(client: &Client) -> Result<String, DbError> {
+    let all = current(client).await?;
+    let lines: String = all.iter().map(|(object, digest)| format!("{object}={digest}\n")).collect();
+    let row = client.query_one("select encode(sha256(convert_to($1, 'UTF8')), 'hex')", &[&lines]).await?;
+    Ok(row.get(0))
 }
 
 /// Carries what has changed between two states over to the record, and nothing else: what was changed beside migrations

@@ -63,7 +63,7 @@ fn sum(report: &Report) -> String {
 }
 
 /// Whoever names a table must not steer the terminal of whoever reads about it.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 

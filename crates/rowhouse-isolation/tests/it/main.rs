@@ -5,5 +5,6 @@
 mod case;
 mod clean;
 mod odd_name;
+mod prove;
 mod support;
 mod waived;

@@ -1,0 +1,8 @@
+//! Proofs on schemas that are clean, and on each way to be none.
+
+mod clean;
+mod declared;
+mod leak;
+mod mutant;
+mod scale;
+mod support;
