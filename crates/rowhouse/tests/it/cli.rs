@@ -54,6 +54,8 @@ fn json_is_exactly_one_document_for_answers_and_for_errors() {
         (&["migrate", "up"], 2),
         (&["schedule", "list"], 2),
         (&["rls", "audit"], 2),
+        (&["rls", "prove"], 2),
+        (&["rls", "prove", "--mutate", "--html", "x.html"], 2),
         (&["backup", "list"], 0),
         (&["backup", "verify"], 0),
         (&["backup", "verify", "20260101T000000Z-000000"], 2),

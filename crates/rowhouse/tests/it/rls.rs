@@ -1,4 +1,4 @@
-//! `rowhouse rls audit`: exit codes, the document, waivers in the settings, and what `doctor` says.
+//! `rowhouse rls audit` and `rls prove`: exit codes, documents, what the settings accept, and what `doctor` says.
 
 use rowhouse_testkit::TestDatabase;
 use serde_json::{Value, json};
@@ -103,4 +103,38 @@ async fn doctor_counts_the_errors() {
     let open = check();
     let detail = open["detail"].as_str().unwrap();
     assert!(open["ok"] == false && detail.starts_with("1 error; run: rowhouse rls audit"), "{open}");
+}
+
+const NOTES: &str = "create table public.notes (id bigint generated always as identity primary key, body text not null);
+    select tenancy.protect('public.notes'); grant select, insert, update, delete on public.notes to authenticated";
+
+#[tokio::test]
+async fn proof_passes_on_a_protected_table_and_fails_on_a_leak() {
+    let db = TestDatabase::create().await;
+    db.migrate(NOTES).await;
+    let folder = Folder::with_settings("");
+    let page = folder.path().join("isolation.html");
+    let run = |args: &[&str]| {
+        Run::of(on_database(&db, &folder, &[&["rls", "prove"], args].concat()).output().unwrap())
+    };
+    let clean = run(&["--json", "--html", page.to_str().unwrap()]);
+    let document = clean.document();
+    assert_eq!(
+        (clean.code, &document["verdict"], &document["leaks"]),
+        (0, &json!("pass"), &json!([])),
+        "{clean:?}"
+    );
+    assert_eq!((&document["coverage"]["relations"], &document["coverage"]["proven"]), (&json!(1), &json!(1)));
+    assert!(std::fs::read_to_string(page).unwrap().contains("Isolation: pass"));
+    db.migrate("create policy wide on public.notes for select to authenticated using (true)").await;
+    let open = run(&[]);
+    assert!(open.code == 1 && open.out.contains("leak      public.notes: other tenant"), "{open:?}");
+}
+
+#[tokio::test]
+async fn defects_are_not_put_into_production() {
+    let db = TestDatabase::create().await;
+    let folder = Folder::with_settings("environment = \"production\"\n");
+    let run = Run::of(on_database(&db, &folder, &["rls", "prove", "--mutate"]).output().unwrap());
+    assert!(run.code == 2 && run.err.contains("restored copy"), "{run:?}");
 }
