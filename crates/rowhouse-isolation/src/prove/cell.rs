@@ -134,7 +134,7 @@ pub(crate) struct Target<'a> {
     pub(crate) recipe: &'a super::world::Recipe,
     /// The row that is attacked.
     pub(crate) row: &'a Row,
-    /// How many rows each party has.
+    /// How many rows each caller has, by place.
     pub(crate) owned: &'a BTreeMap<usize, i64>,
     /// Deletes what refers to the relation's rows, so that a delete fails at nothing else.
     pub(crate) clearing: Option<String>,
@@ -186,7 +186,7 @@ impl Target<'_> {
         let rights = self.relation().rights(&actor.role);
         let name = &self.relation().name;
         let picked = picked(self.relation(), self.row);
-        let mine = actor.party.and_then(|party| self.owned.get(&party)).copied().unwrap_or_default();
+        let mine = self.owned.get(&index).copied().unwrap_or_default();
         let one = |sql: String| {
             vec![Probe { actor: index, sql, reads: false, prepare: None, look: None, cell, most: 0 }]
         };

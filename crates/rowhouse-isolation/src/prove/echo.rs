@@ -157,6 +157,8 @@ fn found_arguments(stage: &Stage, function: &Function) -> Vec<Vec<String>> {
             values
                 .extend(same.filter_map(|name| row.get(name)?.as_deref().map(|value| literal(Some(value)))));
         }
+        // What a function is given it may give back.
+        values.retain(|value| !value.contains(&mark('a')));
         values.dedup();
         if values.is_empty() { vec!["null".to_owned()] } else { values }
     };

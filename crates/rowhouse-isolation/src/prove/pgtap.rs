@@ -47,7 +47,7 @@ fn test(denial: &Denial, actor: &Actor, dead: &mut BTreeSet<usize>) -> Option<St
         None => format!("select is_empty({}, {name});", literal(Some(&counted(&denial.sql)))),
     };
     Some(format!(
-        "select set_config('request.jwt.claims', {}, true), set_config('role', {}, true);\n{check}\nreset role;",
+        "set local request.jwt.claims = {}; set local role = {};\n{check}\nreset role;",
         literal(Some(&actor.claims)),
         literal(Some(&actor.role))
     ))

@@ -170,6 +170,7 @@ impl Maker<'_> {
             party,
             recipe,
             is_own: false,
+            was_own: false,
             places: BTreeMap::new(),
             dropped: BTreeSet::new(),
         };
@@ -211,6 +212,8 @@ struct Attempt<'a> {
     recipe: Recipe,
     /// Whether the party inserts it itself, since policies refuse even the owner of the table.
     is_own: bool,
+    /// Whether that has been tried.
+    was_own: bool,
     /// How many combinations of a constraint's columns have been tried.
     places: BTreeMap<String, usize>,
     dropped: BTreeSet<String>,
@@ -255,13 +258,26 @@ impl Attempt<'_> {
             "23505" => self.advance(&constraint, self.keyed(&constraint)),
             "23502" => self.require(refused),
             "23503" => self.drop_reference(&constraint),
-            "42501" if !self.is_own && self.party.is_some() => {
-                self.is_own = true;
-                true
-            }
+            "42501" => self.leave_party() || self.try_as_party(),
             _ => self.drop_optional(),
         };
-        if learned || self.drop_optional() { Ok(()) } else { Err(format!("cannot make a row: {refused}")) }
+        if learned || self.try_as_party() || self.drop_optional() {
+            Ok(())
+        } else {
+            Err(format!("cannot make a row: {refused}"))
+        }
+    }
+
+    /// What policies refuse even the owner of the table, or a trigger takes from the caller, the party may be able to write.
+    fn try_as_party(&mut self) -> bool {
+        let is_new = !self.was_own && self.party.is_some();
+        self.is_own |= is_new;
+        self.was_own = true;
+        is_new
+    }
+
+    fn leave_party(&mut self) -> bool {
+        std::mem::take(&mut self.is_own)
     }
 
     fn checked(&self, constraint: &str) -> Vec<String> {

@@ -7,11 +7,12 @@ use rowhouse_db::DbError;
 use tokio_postgres::Client;
 
 use super::catalog::{Catalog, Reference, Relation};
+use super::literal::literal;
 use super::model::{Declared, Scope};
 use super::row::{Maker, order};
 use super::scene::{OWNER, Scene};
 use super::world::{Rows, World};
-use crate::settings::Reach;
+use crate::settings::{Reach, WhoseRow};
 
 /// How deep references are followed when rows are cleared away for a delete.
 const MOST_DEPTH: usize = 8;
@@ -91,18 +92,38 @@ impl Stage {
         self.world.rows.get(&self.catalog.relations[at].name).cloned().unwrap_or_default()
     }
 
-    /// How many rows each party has in a relation.
+    /// How many rows each caller has in a relation, by the caller's place.
     pub(crate) async fn owned(&self, client: &Client, at: usize) -> Result<BTreeMap<usize, i64>, DbError> {
         let (relation, declared) = (&self.catalog.relations[at], &self.declared[at].1);
         let mut counts = BTreeMap::new();
-        for (index, party) in self.scene.parties.iter().enumerate() {
-            let Some(condition) = self.world.owned(&declared.scope, party, index) else { continue };
+        for (index, actor) in self.scene.actors.iter().enumerate().filter(|(_, actor)| actor.is_live) {
+            let of_party = actor
+                .party
+                .and_then(|party| self.world.owned(&declared.scope, &self.scene.parties[party], party));
+            let of_user = || self.of_user(&declared.scope, actor.user.as_deref()?, MOST_DEPTH);
+            let Some(condition) = of_party.or_else(of_user) else { continue };
             let sql = format!("select count(*) from {} where {condition}", relation.name);
             let counted: i64 = client.query_one(&sql, &[]).await?.get(0);
-            let made = i64::from(self.world.row(&relation.name, index).is_some());
-            counts.insert(index, counted.max(made));
+            let is_made = actor.party.is_some_and(|party| self.world.row(&relation.name, party).is_some());
+            counts.insert(index, counted.max(i64::from(is_made)));
         }
         Ok(counts)
+    }
+
+    /// The condition for rows of somebody without a tenant: such rows come from triggers on users.
+    fn of_user(&self, scope: &Scope, user: &str, depth: usize) -> Option<String> {
+        match scope {
+            Scope::Column { column, whose: WhoseRow::User } => {
+                Some(format!("{column} = {}", literal(Some(user))))
+            }
+            Scope::Via(reference) if depth > 0 => {
+                let parent = &self.relation(&reference.parent)?.1.scope;
+                let (columns, keys) = (reference.columns.join(", "), reference.parent_columns.join(", "));
+                let condition = self.of_user(parent, user, depth - 1)?;
+                Some(format!("({columns}) in (select {keys} from {} where {condition})", reference.parent))
+            }
+            _ => None,
+        }
     }
 
     /// References to rows that are somebody's and that others may not read, beside those that say whose a row is.

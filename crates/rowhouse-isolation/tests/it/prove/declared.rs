@@ -53,6 +53,25 @@ async fn teams_by_membership_are_proven() {
     assert_eq!(proof.coverage.proven, 4);
 }
 
+/// As starters for one user per row have it: a trigger makes everybody's profile, also of those without a tenant.
+#[tokio::test]
+async fn rows_that_a_sign_up_makes_are_their_users_own() {
+    let db = TestDatabase::create().await;
+    db.migrate(TEAMS).await;
+    let superuser = db.superuser().await;
+    superuser
+        .batch_execute(
+            "create function public.make_profile() returns trigger language plpgsql security definer set search_path = '' as
+               $$ begin insert into public.profiles (id, nickname) values (new.id, 'new'); return null; end $$;
+             revoke execute on function public.make_profile() from public;
+             create trigger make_profile after insert on auth.users for each row execute function public.make_profile()",
+        )
+        .await
+        .unwrap();
+    let proof = proof_of(&db, &declared()).await;
+    assert_eq!((proof.leaks.as_slice(), proof.coverage.proven), (&[][..], 4), "{:#?}", proof.unproven);
+}
+
 #[tokio::test]
 async fn hole_in_a_foreign_schema_is_found() {
     let db = TestDatabase::create().await;
