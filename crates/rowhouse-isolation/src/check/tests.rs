@@ -20,7 +20,8 @@ fn every_statement_belongs_to_a_check() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("sql");
     let families = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let mut found = 0;
-    for family in families.filter(|path| path.is_dir()) {
+    // Those of the proof are no checks.
+    for family in families.filter(|path| path.is_dir() && !path.ends_with("prove")) {
         for statement in std::fs::read_dir(&family).unwrap() {
             let path = statement.unwrap().path();
             let name = |path: &Path| path.file_stem().unwrap().to_str().unwrap().to_owned();
