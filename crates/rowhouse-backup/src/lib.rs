@@ -21,6 +21,7 @@ mod receiver;
 mod restore;
 mod retention;
 mod secure;
+mod schedule;
 mod settings;
 mod source;
 mod store;

@@ -1,14 +1,20 @@
-//! The capability as the binary sees it: settings and commands.
+//! The capability as the binary sees it: settings, commands, the receiver and the schedule.
 
 use rowhouse_kernel::settings::GroupSpec;
 use rowhouse_module::{Assembly, CommandGroup, Metric, Module, ModuleFuture};
 
-use crate::command;
 use crate::settings::BackupSettings;
+use crate::{command, receiver, schedule};
 
-/// `backup …` and `[backup]`.
+/// `backup …`, `drill …` and `[backup]`.
 #[derive(Debug, Clone, Copy)]
 pub struct BackupModule;
+
+const METRICS: [Metric; 8] = {
+    let [a, b, c] = receiver::METRICS;
+    let [d, e, f, g, h] = schedule::METRICS;
+    [a, b, c, d, e, f, g, h]
+};
 
 impl Module for BackupModule {
     fn name(&self) -> &'static str {
@@ -24,10 +30,16 @@ impl Module for BackupModule {
     }
 
     fn metrics(&self) -> &'static [Metric] {
-        &crate::receiver::METRICS
+        &METRICS
     }
 
     fn start<'a>(&'a self, assembly: &'a mut Assembly) -> ModuleFuture<'a> {
-        Box::pin(async { crate::receiver::start(assembly) })
+        Box::pin(async {
+            receiver::start(assembly)?;
+            schedule::start(assembly)
+        })
     }
 }
+
+#[cfg(test)]
+mod tests;

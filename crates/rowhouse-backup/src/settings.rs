@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use reqwest::Url;
+use rowhouse_jobs::Cron;
 use rowhouse_kernel::settings::{Check, Findings, Settings};
 use rowhouse_kernel::{Secret, settings};
 
@@ -63,6 +64,9 @@ impl Check for BackupSettings {
         if !(1..=MOST_PARALLEL).contains(&self.parallel_chunks) {
             findings.refuse("parallel_chunks", format!("expected 1 to {MOST_PARALLEL}"));
         }
+        if let Err(why) = self.cron() {
+            findings.refuse("schedule", why);
+        }
         if self.keep_daily == 0 {
             findings.refuse("keep_daily", "must be at least 1");
         }
@@ -79,6 +83,14 @@ impl Check for BackupSettings {
 }
 
 impl BackupSettings {
+    /// The times of backups.
+    ///
+    /// # Errors
+    /// What is wrong with the pattern.
+    pub fn cron(&self) -> Result<Cron, String> {
+        Cron::parse(&self.schedule, "UTC").map_err(|error| error.to_string())
+    }
+
     /// Bucket and prefix of an S3 store.
     #[must_use]
     pub fn bucket(&self) -> Option<(&str, &str)> {

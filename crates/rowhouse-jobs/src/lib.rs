@@ -22,6 +22,7 @@ mod worker;
 use rowhouse_db::migrate::Statement;
 
 pub use admin::{log, progress};
+pub use cron::{Cron, CronError};
 pub use enqueue::{NewJob, enqueue, enqueue_many};
 pub use module::{AuditModule, EventModule, JobsModule};
 pub use rowhouse_module::job::{

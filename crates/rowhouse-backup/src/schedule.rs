@@ -1,0 +1,160 @@
+//! Makes a backup at the times of `backup.schedule`, reads it back and removes old ones; reports how old the last ones are.
+//!
+//! Leaves making it to `base`, and the times to the cron patterns of jobs.
+
+mod age;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use metrics::counter;
+use rowhouse_db::{Control, DbError};
+use rowhouse_http::{BackgroundTask, Heartbeat};
+use rowhouse_jobs::Cron;
+use rowhouse_kernel::{SharedClock, SharedRng};
+use rowhouse_module::{Assembly, CannotRun, HealthCheck, Project, Weight};
+use time::OffsetDateTime;
+
+use crate::base;
+use crate::receiver::{Receiver, Status, save_interval};
+use crate::settings::BackupSettings;
+use crate::source::{SLOT, Source};
+use crate::store::{Condition, Listed, Store};
+
+pub(crate) use age::METRICS;
+
+/// How often the time is compared with the schedule.
+const PAUSE: Duration = Duration::from_mins(1);
+/// When it is tried again after a failure.
+const RETRY: Duration = Duration::from_mins(10);
+/// Held by whoever makes a scheduled backup; any other number would do.
+const LOCK: i64 = 0x726f_7768_6261_636b;
+/// A backup without a manifest is taken for one that is being made, for so long.
+const UNDER_WAY: time::Duration = time::Duration::hours(6);
+const LABEL: &str = "scheduled";
+
+/// Adds the task and its health check. Without a project's folder there is nothing that could be backed up whole.
+///
+/// # Errors
+/// If the project's secrets cannot be read, or the schedule is none.
+pub(crate) fn start(assembly: &mut Assembly) -> Result<(), CannotRun> {
+    let origin = &assembly.origin;
+    let Some(project) = origin.project.clone() else { return Ok(()) };
+    let settings = origin.settings.get::<BackupSettings>();
+    let source =
+        Source::new(&origin.settings, Some(&project), &origin.urls.direct, &*origin.rng, &origin.clock)?;
+    let work = Arc::new(Work {
+        source,
+        control: origin.database.control.clone(),
+        cron: settings.cron().map_err(|why| CannotRun::because(format!("backup.schedule: {why}")))?,
+        settings,
+        project,
+        clock: Arc::clone(&origin.clock),
+        rng: Arc::clone(&origin.rng),
+        failure: Mutex::default(),
+    });
+    let asked = Arc::clone(&work);
+    assembly.check(HealthCheck::new("backup.schedule", Weight::Degraded, move || asked.trouble()));
+    assembly.task(BackgroundTask::new("backup.schedule", move |heartbeat| {
+        let work = Arc::clone(&work);
+        async move {
+            tokio::select! {
+                () = work.run(&heartbeat) => {}
+                () = heartbeat.stopping() => {}
+            }
+        }
+    }));
+    Ok(())
+}
+
+struct Work {
+    source: Source,
+    control: Control,
+    cron: Cron,
+    settings: Arc<BackupSettings>,
+    project: Project,
+    clock: SharedClock,
+    rng: SharedRng,
+    /// Why the last attempt failed.
+    failure: Mutex<Option<String>>,
+}
+
+impl Work {
+    async fn run(&self, heartbeat: &Heartbeat) {
+        loop {
+            let done = heartbeat.idle(self.turn()).await;
+            let pause = if done.is_ok() { PAUSE } else { RETRY };
+            if let Err(error) = &done {
+                counter!("rowhouse_backup_failures_total").increment(1);
+                tracing::warn!("no scheduled backup was made: {error}; again in {pause:?}");
+            }
+            *self.failure.lock().unwrap_or_else(PoisonError::into_inner) =
+                done.err().map(|error| error.to_string());
+            heartbeat.sleep(pause).await;
+        }
+    }
+
+    /// Makes a backup if it is time, and backups are on.
+    async fn turn(&self) -> Result<(), CannotRun> {
+        if !self.is_on().await? {
+            return Ok(());
+        }
+        let store = Store::open(&self.settings, &self.project, self.clock.clone(), self.rng.clone())?;
+        let listed = store.list().await?;
+        age::show(&listed);
+        if !is_due(&self.cron, &listed, self.clock.now()) {
+            return Ok(());
+        }
+        // Released with the connection. Whoever had it may have made the backup meanwhile.
+        let client = self.source.connect().await?;
+        let taken =
+            client.query_one("select pg_try_advisory_lock($1)", &[&LOCK]).await.map_err(DbError::from)?;
+        if taken.get::<_, bool>(0) && is_due(&self.cron, &store.list().await?, self.clock.now()) {
+            self.back_up(store).await?;
+        }
+        Ok(())
+    }
+
+    /// A backup counts when it has been read back.
+    async fn back_up(&self, store: Store) -> Result<(), CannotRun> {
+        let receiver = Receiver {
+            source: self.source.clone(),
+            store: store.clone(),
+            status: Arc::new(Status::default()),
+            save_interval: save_interval(&self.settings),
+        };
+        let made = base::create(&receiver, &self.project, LABEL, &self.clock).await?;
+        let found = store.verify(Some(&made.id), &mut |_| {}).await?;
+        if let Some(damage) = found.damage.first() {
+            let (object, why) = (&damage.object, &damage.why);
+            return Err(CannotRun::because(format!("backup {} was read back: {object}: {why}", made.id)));
+        }
+        store.prune(&self.settings, false).await?;
+        age::show(&store.list().await?);
+        Ok(())
+    }
+
+    async fn is_on(&self) -> Result<bool, DbError> {
+        let sql = "select exists (select from pg_replication_slots where slot_name = $1)";
+        Ok(self.control.connection().await?.query_one(sql, &[&SLOT]).await?.get(0))
+    }
+
+    fn trouble(&self) -> Result<(), String> {
+        let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        failure.as_ref().map_or(Ok(()), |why| Err(format!("no scheduled backup was made: {why}")))
+    }
+}
+
+/// Whether a time of the schedule has passed since the last good backup began. Times that nobody was there for count once.
+fn is_due(cron: &Cron, listed: &[Listed], now: OffsetDateTime) -> bool {
+    let is_under_way =
+        |one: &Listed| matches!(one.condition, Condition::Incomplete) && one.modified + UNDER_WAY > now;
+    let last = listed.iter().filter_map(Listed::manifest).map(|manifest| manifest.started_at).max();
+    match last {
+        Some(last) => cron.next_after(last).is_some_and(|next| next <= now),
+        None => !listed.iter().any(is_under_way),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,63 @@
+use rowhouse_jobs::Cron;
+use serde_json::Value;
+use time::OffsetDateTime;
+use time::macros::datetime;
+
+use super::is_due;
+use crate::key::Wrapped;
+use crate::manifest::{BackupId, BackupKind, FORMAT, Manifest};
+use crate::store::{BackupState, Condition, Listed};
+
+fn listed(at: OffsetDateTime, condition: Condition) -> Listed {
+    let id = BackupId::at(at, [1, 2, 3]);
+    Listed { id, condition, stored_bytes: 1, modified: at, state: BackupState::default() }
+}
+
+fn good(at: OffsetDateTime) -> Listed {
+    let manifest = Manifest {
+        format: FORMAT,
+        id: BackupId::at(at, [1, 2, 3]),
+        kind: BackupKind::Physical,
+        label: String::new(),
+        started_at: at,
+        finished_at: at,
+        rowhouse_version: String::new(),
+        postgres_version: String::new(),
+        system_id: "1".to_owned(),
+        timeline: 1,
+        start_lsn: None,
+        stop_lsn: None,
+        wal_segment_bytes: 0,
+        chunk_bytes: 0,
+        key: Wrapped { recipients: Vec::new(), age: String::new() },
+        objects: Vec::new(),
+        details: Value::Null,
+    };
+    listed(at, Condition::Good(Box::new(manifest)))
+}
+
+fn due(backups: &[Listed], now: OffsetDateTime) -> bool {
+    is_due(&Cron::parse("0 2 * * *", "UTC").expect("a pattern"), backups, now)
+}
+
+#[test]
+fn backup_is_due_once_a_time_has_passed_since_the_last() {
+    let made = [good(datetime!(2026-11-27 14:00 UTC)), good(datetime!(2026-11-28 02:00:05 UTC))];
+    assert!(!due(&made, datetime!(2026-11-29 01:59 UTC)));
+    assert!(due(&made, datetime!(2026-11-29 02:00 UTC)));
+    assert!(due(&made, datetime!(2026-12-24 12:00 UTC)), "times that nobody was there for");
+    assert!(due(&made[..1], datetime!(2026-11-28 02:00 UTC)), "an earlier one, made by hand, does not count");
+}
+
+#[test]
+fn unfinished_backup_counts_as_none_once_nobody_can_be_writing_it() {
+    let made = [listed(datetime!(2026-11-28 02:00 UTC), Condition::Incomplete)];
+    assert!(!due(&made, datetime!(2026-11-28 07:59 UTC)), "it is being made");
+    assert!(due(&made, datetime!(2026-11-28 08:01 UTC)));
+    assert!(due(&[], datetime!(2026-11-28 08:01 UTC)));
+    let before = [
+        good(datetime!(2026-11-27 02:00 UTC)),
+        listed(datetime!(2026-11-28 02:00 UTC), Condition::Incomplete),
+    ];
+    assert!(due(&before, datetime!(2026-11-28 02:20 UTC)), "its maker may have died");
+}
