@@ -21,7 +21,7 @@ use crate::lsn::segment_name;
 use crate::manifest::{BackupKind, Manifest};
 use crate::progress::Progress;
 use crate::receiver::{Receiver, start::segment_bytes};
-use crate::source::SLOT;
+use crate::source::{Source, remove_slot};
 use crate::store::{BackupWriter, Finish, ObjectWriter, Start, Store};
 
 /// Name of PostgreSQL's own list of the files.
@@ -29,7 +29,6 @@ pub(crate) const FILES_OBJECT: &str = "backup_manifest";
 /// How long the WAL of a backup may take after the last piece of it has arrived.
 const WAL_LIMIT: Duration = Duration::from_secs(120);
 const WAL_POLL: Duration = Duration::from_millis(200);
-const TURN_OFF_ATTEMPTS: u32 = 25;
 
 /// Makes a backup of the cluster and of the project's files.
 ///
@@ -49,11 +48,11 @@ pub(crate) async fn create(
     let client = source.connect().await?;
     let details = facts::read(&client, source.is_embedded).await?;
     warn_of_unbounded_slot(&mut replication).await?;
-    let is_first = replication.ensure_slot(SLOT).await?;
+    let is_first = replication.ensure_slot(&source.slot).await?;
     let cluster = Cluster { details, system_id: identity.system_id, segment_bytes };
     let made = back_up(receiver, project, (label, clock), (replication, cluster)).await;
     if made.is_err() && is_first {
-        turn_off(receiver).await;
+        turn_off(source).await;
     }
     made
 }
@@ -113,18 +112,11 @@ async fn back_up(
 }
 
 /// The first backup has failed: without one, WAL is of no use, and would only be kept.
-async fn turn_off(receiver: &Receiver) {
-    for _ in 0..TURN_OFF_ATTEMPTS {
-        let Ok(mut replication) = receiver.source.replicate().await else { return };
-        if replication.drop_slot(SLOT).await.is_ok() {
-            return;
-        }
-        // A connection that was just closed still holds it.
-        tokio::time::sleep(WAL_POLL).await;
+async fn turn_off(source: &Source) {
+    if let Err(error) = remove_slot(source).await {
+        let slot = &source.slot;
+        tracing::warn!("the slot {slot} stays ({error}); remove it with: rowhouse backup disable --yes");
     }
-    tracing::warn!(
-        "the slot {SLOT} is in use and stays; remove it with select pg_drop_replication_slot('{SLOT}')"
-    );
 }
 
 /// Copies the archives and the list of files, one after the other.

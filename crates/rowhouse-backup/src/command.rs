@@ -1,6 +1,7 @@
 //! `backup …`: each subcommand in a file of its own. Leaves the work to the rest of the crate.
 
 mod create;
+mod disable;
 mod drill;
 mod list;
 mod point;
@@ -43,6 +44,9 @@ enum BackupCommand {
     /// Remove backups that `backup.keep_daily` and `backup.keep_weekly` do not keep, and the log before the oldest that stays
     #[command(after_help = "Example:\n  rowhouse backup prune --dry-run")]
     Prune(prune::PruneArgs),
+    /// Turn backups off: write-ahead log is no longer kept or received, and the store stays
+    #[command(after_help = "Example:\n  rowhouse backup disable --yes")]
+    Disable(disable::DisableArgs),
     /// Give the present a name, to which `restore --name` goes back
     #[command(after_help = "Example:\n  rowhouse backup point before-import")]
     Point(point::PointArgs),
@@ -68,6 +72,7 @@ fn run<'a>(matches: &'a ArgMatches, context: &'a CommandContext) -> CommandFutur
             BackupCommand::Verify(args) => verify::run(context, args).await,
             BackupCommand::Prune(args) => prune::run(context, args).await,
             BackupCommand::Create(args) => create::run(context, &args).await,
+            BackupCommand::Disable(args) => disable::run(context, &args).await,
             BackupCommand::Point(args) => point::run(context, &args).await,
             BackupCommand::Restore(args) => restore::run(context, &args).await,
         }

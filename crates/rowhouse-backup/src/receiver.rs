@@ -21,7 +21,7 @@ pub(crate) use task::{METRICS, start};
 
 use crate::error::StoreError;
 use crate::settings::BackupSettings;
-use crate::source::{SLOT, SlotState, Source, slot_state};
+use crate::source::{SlotState, Source, slot_state};
 use crate::store::Store;
 use crate::wal::{Tail, remove_covered};
 
@@ -93,7 +93,7 @@ impl Receiver {
     /// Receives until something fails or the timeline ends. Calls `beat` at least each second, unless the store hangs.
     pub(crate) async fn receive(&self, beat: &(dyn Fn() + Sync)) -> Result<Ended, ReceiveError> {
         let client = self.source.connect().await?;
-        match slot_state(&client).await? {
+        match slot_state(&client, &self.source.slot).await? {
             SlotState::Missing => return Ok(Ended::Off),
             SlotState::InUse { kept_bytes } => {
                 self.status.kept(kept_bytes);
@@ -103,7 +103,7 @@ impl Receiver {
             SlotState::Free { kept_bytes } => self.status.kept(kept_bytes),
         }
         let mut replication = self.source.replicate().await?;
-        let start = beating(beat, start::find(&mut replication, &self.store)).await?;
+        let start = beating(beat, start::find(&mut replication, &self.source.slot, &self.store)).await?;
         if start.has_gap {
             self.status.gap();
             tracing::warn!(
@@ -112,7 +112,7 @@ impl Receiver {
             );
         }
         let position = start.position();
-        let stream = match replication.stream(SLOT, position, start.timeline).await {
+        let stream = match replication.stream(&self.source.slot, position, start.timeline).await {
             Err(DbError::Refused(error)) if error.code == "55006" => return Ok(Ended::Elsewhere),
             stream => stream?,
         };
@@ -132,8 +132,8 @@ impl Receiver {
     /// The server has given up what the slot was to keep: a new slot begins now, and the store has a gap.
     async fn begin_again(&self) -> Result<(), ReceiveError> {
         let mut replication = self.source.replicate().await?;
-        replication.drop_slot(SLOT).await?;
-        replication.ensure_slot(SLOT).await?;
+        replication.drop_slot(&self.source.slot).await?;
+        replication.ensure_slot(&self.source.slot).await?;
         self.status.gap();
         Ok(())
     }

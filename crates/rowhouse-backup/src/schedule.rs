@@ -18,7 +18,7 @@ use time::OffsetDateTime;
 use crate::base;
 use crate::receiver::{Receiver, Status, save_interval};
 use crate::settings::BackupSettings;
-use crate::source::{SLOT, Source};
+use crate::source::{Source, is_on};
 use crate::store::{Condition, Listed, Store};
 
 pub(crate) use age::METRICS;
@@ -96,7 +96,7 @@ impl Work {
 
     /// Makes a backup if it is time, and backups are on.
     async fn turn(&self) -> Result<(), CannotRun> {
-        if !self.is_on().await? {
+        if !is_on(&self.control, &self.source.slot).await? {
             return Ok(());
         }
         let store = Store::open(&self.settings, &self.project, self.clock.clone(), self.rng.clone())?;
@@ -132,11 +132,6 @@ impl Work {
         store.prune(&self.settings, false).await?;
         age::show(&store.list().await?);
         Ok(())
-    }
-
-    async fn is_on(&self) -> Result<bool, DbError> {
-        let sql = "select exists (select from pg_replication_slots where slot_name = $1)";
-        Ok(self.control.connection().await?.query_one(sql, &[&SLOT]).await?.get(0))
     }
 
     fn trouble(&self) -> Result<(), String> {

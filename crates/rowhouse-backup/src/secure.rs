@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use tokio_postgres::Client;
 
 use crate::receiver::Receiver;
-use crate::source::{SLOT, SlotState, slot_state};
+use crate::source::{SlotState, slot_state};
 
 const LIMIT: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(100);
@@ -26,7 +26,7 @@ pub(crate) enum Secured {
 /// Commits something, and waits until that is in the store.
 pub(crate) async fn secure(receiver: &Receiver) -> Result<Secured, CannotRun> {
     let Ok(client) = receiver.source.connect().await else { return Ok(Secured::No) };
-    match slot_state(&client).await.map_err(rowhouse_db::DbError::from)? {
+    match slot_state(&client, &receiver.source.slot).await.map_err(rowhouse_db::DbError::from)? {
         SlotState::Missing | SlotState::Lost => return Ok(Secured::No),
         SlotState::Free { .. } | SlotState::InUse { .. } => {}
     }
@@ -49,7 +49,7 @@ pub(crate) async fn wait(receiver: &Receiver, client: &Client, end: Lsn) -> Resu
         loop {
             let sql = "select coalesce(pg_wal_lsn_diff($2::text::pg_lsn, restart_lsn) <= 0, false) \
                        from pg_replication_slots where slot_name = $1";
-            let row = client.query_opt(sql, &[&SLOT, &end.to_string()]).await;
+            let row = client.query_opt(sql, &[&receiver.source.slot, &end.to_string()]).await;
             if row.map_err(rowhouse_db::DbError::from)?.is_some_and(|row| row.get(0)) {
                 return Ok(());
             }

@@ -1,14 +1,26 @@
 //! Which cluster is backed up, and by which login. Leaves what is done with the connections to its callers.
 
-use rowhouse_db::DbSettings;
+use std::time::Duration;
+
+use aws_lc_rs::digest;
+use data_encoding::HEXLOWER;
 use rowhouse_db::replication::Replication;
+use rowhouse_db::{Control, DbError, DbSettings};
 use rowhouse_kernel::settings::Settings;
 use rowhouse_kernel::{Rng, Secret, SharedClock};
 use rowhouse_module::{CannotRun, CommandContext, Project, Secrets};
 use tokio_postgres::Client;
 
-/// Name of the slot that keeps WAL on the server until it is in the store. While there is one, backups are on.
-pub(crate) const SLOT: &str = "rowhouse_backup";
+/// Name of the slot that keeps WAL on the server until it is in the store. While there is one, backups are on. Slots belong to
+/// the cluster: beside the databases of other projects, the database's name follows.
+const SLOT: &str = "rowhouse_backup";
+/// Letters of the database's name in a slot's, which has 63 at most.
+const NAME_LETTERS: usize = 30;
+
+/// SQLSTATE `object_in_use`.
+const IN_USE: &str = "55006";
+const REMOVE_ATTEMPTS: u32 = 25;
+const REMOVE_PAUSE: Duration = Duration::from_millis(200);
 
 /// A cluster, by a login that may replicate.
 #[derive(Debug, Clone)]
@@ -16,6 +28,8 @@ pub(crate) struct Source {
     pub(crate) url: Secret,
     /// Whether `up` has created the cluster.
     pub(crate) is_embedded: bool,
+    /// The name of its slot.
+    pub(crate) slot: String,
     clock: SharedClock,
 }
 
@@ -39,33 +53,71 @@ impl Source {
             Some(project) if settings.get::<DbSettings>().server_url().is_none() => {
                 let secrets = Secrets::ensure(project, rng)?;
                 let url = rowhouse_db::url::with_login(url, "postgres", &secrets.postgres)?;
-                Ok(Self { url, is_embedded: true, clock })
+                Ok(Self { url, is_embedded: true, slot: SLOT.to_owned(), clock })
             }
-            _ => Ok(Self { url: url.clone(), is_embedded: false, clock }),
+            _ => {
+                let config = rowhouse_db::url::read(url)?;
+                let slot = slot_of(config.get_dbname().or(config.get_user()).unwrap_or_default());
+                Ok(Self { url: url.clone(), is_embedded: false, slot, clock })
+            }
         }
     }
 
-    pub(crate) async fn replicate(&self) -> Result<Replication, rowhouse_db::DbError> {
+    pub(crate) async fn replicate(&self) -> Result<Replication, DbError> {
         Replication::connect(&self.url, self.clock.clone()).await
     }
 
-    pub(crate) async fn connect(&self) -> Result<Client, rowhouse_db::DbError> {
+    pub(crate) async fn connect(&self) -> Result<Client, DbError> {
         rowhouse_db::connect(&self.url).await
     }
 }
 
+/// The slot for a database: its name in the letters that slots may have, and a digest, since others may be the same in these.
+fn slot_of(database: &str) -> String {
+    let plain = |letter: char| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '_' };
+    let name: String = database.chars().take(NAME_LETTERS).map(plain).collect();
+    let digest = digest::digest(&digest::SHA256, database.as_bytes());
+    format!("{SLOT}_{name}_{}", HEXLOWER.encode(&digest.as_ref()[..4]))
+}
+
+/// Whether backups are on; asked over the pool, since most clusters have no slot.
+pub(crate) async fn is_on(control: &Control, slot: &str) -> Result<bool, DbError> {
+    let sql = "select exists (select from pg_replication_slots where slot_name = $1)";
+    Ok(control.connection().await?.query_one(sql, &[&slot]).await?.get(0))
+}
+
 /// Whether the cluster has the slot, and somebody receives.
-pub(crate) async fn slot_state(client: &Client) -> Result<SlotState, tokio_postgres::Error> {
+pub(crate) async fn slot_state(client: &Client, slot: &str) -> Result<SlotState, tokio_postgres::Error> {
     let sql = "select active, \
                  coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn), 0)::bigint, wal_status = 'lost' \
                from pg_replication_slots where slot_name = $1";
-    let row = client.query_opt(sql, &[&SLOT]).await?;
+    let row = client.query_opt(sql, &[&slot]).await?;
     Ok(match row {
         None => SlotState::Missing,
         Some(row) if row.get::<_, Option<bool>>(2) == Some(true) => SlotState::Lost,
         Some(row) if row.get(0) => SlotState::InUse { kept_bytes: row.get(1) },
         Some(row) => SlotState::Free { kept_bytes: row.get(1) },
     })
+}
+
+/// Removes the slot, after ending whoever receives through it; false if there was none.
+pub(crate) async fn remove_slot(source: &Source) -> Result<bool, DbError> {
+    let (client, slot) = (source.connect().await?, &source.slot);
+    let sql =
+        "select pg_terminate_backend(active_pid) from pg_replication_slots where slot_name = $1 and active";
+    let mut attempt = 1;
+    loop {
+        if slot_state(&client, slot).await? == SlotState::Missing {
+            return Ok(false);
+        }
+        client.query(sql, &[slot]).await?;
+        match client.execute("select pg_drop_replication_slot($1)", &[slot]).await.map_err(DbError::from) {
+            // The backend that was just ended still holds it.
+            Err(error) if error.code() == Some(IN_USE) && attempt < REMOVE_ATTEMPTS => attempt += 1,
+            dropped => return dropped.map(|_| true),
+        }
+        tokio::time::sleep(REMOVE_PAUSE).await;
+    }
 }
 
 /// What there is of the slot.
@@ -85,4 +137,25 @@ pub(crate) enum SlotState {
     },
     /// The server has given up the WAL (`max_slot_wal_keep_size`).
     Lost,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::slot_of;
+
+    #[test]
+    fn databases_of_one_cluster_have_slots_of_their_own_whose_names_postgresql_accepts() {
+        let long = "ä".repeat(63);
+        let names = ["app", "APP", "a-b", "a_b", "", &long].map(slot_of);
+        for (place, name) in names.iter().enumerate() {
+            assert!(
+                name.len() <= 63
+                    && name
+                        .bytes()
+                        .all(|byte| byte == b'_' || byte.is_ascii_lowercase() || byte.is_ascii_digit()),
+                "{name}"
+            );
+            assert!(!names[..place].contains(name), "{name}");
+        }
+    }
 }

@@ -20,7 +20,7 @@ pub(super) struct PointArgs {
 pub(super) async fn run(context: &CommandContext, args: &PointArgs) -> Result<CommandOutcome, CannotRun> {
     let (source, store) = (Source::of(context)?, super::store(context)?);
     let client = source.connect().await?;
-    let state = slot_state(&client).await.map_err(rowhouse_db::DbError::from)?;
+    let state = slot_state(&client, &source.slot).await.map_err(rowhouse_db::DbError::from)?;
     if matches!(state, SlotState::Missing | SlotState::Lost) {
         return Err(CannotRun::because(
             "nothing receives write-ahead log, so no point can be restored; begin with `rowhouse backup create`",

@@ -4,7 +4,6 @@ use rowhouse_db::replication::{Lsn, Replication};
 
 use super::ReceiveError;
 use crate::lsn::parse_segment_name;
-use crate::source::SLOT;
 use crate::store::{Store, WalStore};
 
 /// The position, and where what follows goes.
@@ -25,10 +24,14 @@ impl Start {
     }
 }
 
-pub(super) async fn find(replication: &mut Replication, store: &Store) -> Result<Start, ReceiveError> {
+pub(super) async fn find(
+    replication: &mut Replication,
+    slot: &str,
+    store: &Store,
+) -> Result<Start, ReceiveError> {
     let identity = replication.identify().await?;
     let segment_bytes = segment_bytes(replication).await?;
-    let slot = replication.find_slot(SLOT).await?;
+    let slot = replication.find_slot(slot).await?;
     let (slot, timeline) =
         slot.map_or((identity.flushed, identity.timeline), |slot| (slot.restart, slot.timeline));
     let wal = store.ensure_wal(&identity.system_id, timeline).await?;

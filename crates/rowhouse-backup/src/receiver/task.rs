@@ -9,7 +9,7 @@ use rowhouse_module::{Assembly, CannotRun, HealthCheck, Metric, Weight};
 use super::{Ended, ReceiveError, Receiver, Status, save_interval};
 use crate::error::StoreError;
 use crate::settings::BackupSettings;
-use crate::source::Source;
+use crate::source::{Source, is_on};
 use crate::store::Store;
 
 /// How often a process asks whether backups were turned on, or whether it is its turn.
@@ -97,7 +97,7 @@ impl Work {
     }
 
     async fn turn(&self, heartbeat: &Heartbeat) -> Result<Ended, ReceiveError> {
-        if !heartbeat.idle(is_on(&self.control)).await? {
+        if !heartbeat.idle(is_on(&self.control, &self.source.slot)).await? {
             return Ok(Ended::Off);
         }
         let receiver = Receiver {
@@ -108,10 +108,4 @@ impl Work {
         };
         receiver.receive(&|| heartbeat.beat()).await
     }
-}
-
-/// Whether the cluster has the slot; asked over the pool, since most clusters have none.
-async fn is_on(control: &rowhouse_db::Control) -> Result<bool, rowhouse_db::DbError> {
-    let sql = "select exists (select from pg_replication_slots where slot_name = $1)";
-    Ok(control.connection().await?.query_one(sql, &[&crate::source::SLOT]).await?.get(0))
 }

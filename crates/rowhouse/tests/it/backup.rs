@@ -251,3 +251,20 @@ fn flip_a_bit(folder: &Folder) {
     bytes[middle] ^= 1;
     std::fs::write(&chunk, bytes).unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn disabled_backups_keep_no_log_on_the_server_and_the_store_as_it_is() {
+    let (folder, _up, client) = project().await;
+    let made = create(&folder);
+    assert_eq!(made.code, 0, "{made:?}");
+    let slots = "select count(*)::text from pg_replication_slots";
+    let asked = folder.run(&["backup", "disable", "--json"]);
+    assert_eq!((asked.code, text(&client, slots).await), (2, "1".to_owned()), "{asked:?}");
+    for was_on in [true, false] {
+        let run = folder.run(&["backup", "disable", "--yes", "--json"]);
+        assert_eq!((run.code, &run.document()["was_on"]), (0, &was_on.into()), "{run:?}");
+        assert_eq!(text(&client, slots).await, "0");
+    }
+    let listed = folder.run(&["backup", "list", "--json"]).document();
+    assert_eq!(listed["backups"].as_array().map(Vec::len), Some(1));
+}
