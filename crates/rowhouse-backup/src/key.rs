@@ -4,7 +4,7 @@
 
 use aws_lc_rs::aead::{AES_256_GCM, LessSafeKey, UnboundKey};
 use aws_lc_rs::{hkdf, hmac};
-use data_encoding::BASE64;
+use data_encoding::{BASE64, HEXLOWER};
 use rowhouse_kernel::Rng;
 use zeroize::Zeroizing;
 
@@ -18,16 +18,18 @@ const LIBRARY: StoreError = StoreError::Internal("the crypto library refused to 
 pub struct Keys {
     identity: Identity,
     recipients: Vec<Recipient>,
+    is_author: bool,
 }
 
 impl Keys {
-    /// The server's key with the escrow recipients; the key itself is a recipient as well.
+    /// A key with the escrow recipients; the key itself is a recipient as well. `is_author`: it is the server's, so what it opens
+    /// must have been sealed with it. Anybody can seal for a public key, which stands in the store.
     #[must_use]
-    pub fn new(identity: Identity, escrow: &[Recipient]) -> Self {
+    pub fn new(identity: Identity, escrow: &[Recipient], is_author: bool) -> Self {
         let mut recipients = vec![identity.recipient()];
         recipients.extend_from_slice(escrow);
         recipients.dedup();
-        Self { identity, recipients }
+        Self { identity, recipients, is_author }
     }
 
     /// A random key, and its wrapped form.
@@ -42,7 +44,8 @@ impl Keys {
     /// Wraps a key for all recipients.
     pub(crate) fn wrap(&self, key: &DataKey, rng: &dyn Rng) -> Result<Wrapped, StoreError> {
         let file = age::seal(&*key.0, &self.recipients, rng).map_err(|_| LIBRARY)?;
-        Ok(Wrapped { recipients: self.names(), age: BASE64.encode(&file) })
+        let author = HEXLOWER.encode(hmac::sign(&self.author(), &*key.0).as_ref());
+        Ok(Wrapped { recipients: self.names(), age: BASE64.encode(&file), author })
     }
 
     /// Whether a key is wrapped for those whom these keys name.
@@ -55,13 +58,29 @@ impl Keys {
         let damaged = || StoreError::corrupt(what, "the wrapped key is not what was written");
         let file = BASE64.decode(wrapped.age.as_bytes()).map_err(|_| damaged())?;
         match age::open(&file, &self.identity) {
-            Ok(plain) => Ok(DataKey(Zeroizing::new(plain.as_slice().try_into().map_err(|_| damaged())?))),
+            Ok(plain) => {
+                let key = DataKey(Zeroizing::new(plain.as_slice().try_into().map_err(|_| damaged())?));
+                self.require_author(wrapped, &key, what).map(|()| key)
+            }
             Err(AgeError::NotForThis) => {
                 Err(StoreError::WrongKey { what: what.to_owned(), recipients: wrapped.recipients.join(", ") })
             }
             Err(AgeError::Damaged) => Err(damaged()),
             Err(AgeError::Library) => Err(LIBRARY),
         }
+    }
+
+    fn require_author(&self, wrapped: &Wrapped, key: &DataKey, what: &str) -> Result<(), StoreError> {
+        let tag = HEXLOWER.decode(wrapped.author.as_bytes()).unwrap_or_default();
+        match !self.is_author || hmac::verify(&self.author(), &*key.0, &tag).is_ok() {
+            true => Ok(()),
+            false => Err(StoreError::corrupt(what, "its key was not made by this server")),
+        }
+    }
+
+    fn author(&self) -> hmac::Key {
+        let outer = hmac::Key::new(hmac::HMAC_SHA256, self.identity.expose().as_bytes());
+        hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&outer, b"rowhouse/backup/author/1").as_ref())
     }
 
     fn names(&self) -> Vec<String> {
@@ -79,6 +98,8 @@ pub(crate) struct Wrapped {
     pub(crate) recipients: Vec<String>,
     /// An age file in base64.
     pub(crate) age: String,
+    /// MAC of the key by whoever made it, in hexadecimal digits.
+    pub(crate) author: String,
 }
 
 /// A random key, of one backup or of the segments of one timeline.
@@ -119,4 +140,24 @@ impl DataKey {
 
 fn cipher(key: &[u8; 32]) -> Result<LessSafeKey, StoreError> {
     UnboundKey::new(&AES_256_GCM, key).map(LessSafeKey::new).map_err(|_| LIBRARY)
+}
+
+#[cfg(test)]
+mod tests {
+    use rowhouse_kernel::SeededRng;
+
+    use super::*;
+
+    #[test]
+    fn key_that_somebody_else_has_sealed_for_the_server_is_refused() {
+        let rng = SeededRng::new(7);
+        let (server, stranger) = (Identity::generate(&*rng).unwrap(), Identity::generate(&*rng).unwrap());
+        let forged = Keys::new(stranger, &[server.recipient()], true).wrap_new(&*rng).unwrap().1;
+        let own = Keys::new(server.clone(), &[], true);
+        assert!(matches!(own.unwrap(&forged, "x"), Err(StoreError::Corrupt { .. })));
+        let written = own.wrap_new(&*rng).unwrap().1;
+        assert!(own.unwrap(&written, "x").is_ok());
+        // Whoever has only the escrow key cannot tell.
+        assert!(Keys::new(server, &[], false).unwrap(&forged, "x").is_ok());
+    }
 }

@@ -201,7 +201,9 @@ impl Store {
         clock: SharedClock,
         rng: SharedRng,
     ) -> Result<Self, StoreError> {
-        let keys = Keys::new(identity, &settings.recipients());
+        let own = find_server_key(settings, project)?;
+        let is_author = own.is_some_and(|own| own.recipient() == identity.recipient());
+        let keys = Keys::new(identity, &settings.recipients(), is_author);
         let limits = Limits {
             chunk_bytes: usize::try_from(settings.chunk_bytes).unwrap_or(usize::MAX),
             parallel_chunks: usize::try_from(settings.parallel_chunks).unwrap_or(1),

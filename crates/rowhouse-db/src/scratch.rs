@@ -33,18 +33,20 @@ impl From<tokio_postgres::Error> for ScratchError {
 pub struct Scratch {
     /// Its name: `rowhouse_scratch_16384_…`, with the id of the database beside which it stands.
     pub name: String,
-    url: Secret,
+    owner: Secret,
+    login: Secret,
     /// Connected to the other database; holds the advisory lock that says somebody still uses this one.
     keeper: Client,
 }
 
 impl Scratch {
-    /// Makes one beside the database of `url`, whose login owns it, and drops those that dead processes have left.
+    /// Makes one beside the database of `owner`, whose login owns it, and drops those that dead processes have left. What is
+    /// tried in it runs as `login`, as it would in the other database: the owner may be the superuser of the whole cluster.
     ///
     /// # Errors
     /// See [`ScratchError`].
-    pub async fn create(url: &Secret) -> Result<Self, ScratchError> {
-        let keeper = connect(url).await?;
+    pub async fn create(owner: &Secret, login: &Secret) -> Result<Self, ScratchError> {
+        let keeper = connect(owner).await?;
         let row = keeper.query_one(include_str!("../sql/scratch_name.sql"), &[]).await?;
         let (name, may_create): (String, bool) = (row.get(0), row.get(1));
         if !may_create {
@@ -53,15 +55,23 @@ impl Scratch {
         remove_leftovers(&keeper).await?;
         keeper.execute("select pg_advisory_lock(hashtextextended($1, 0))", &[&name]).await?;
         keeper.batch_execute(&format!("create database \"{name}\" template template0")).await?;
-        Ok(Self { name, url: url.clone(), keeper })
+        Ok(Self { name, owner: owner.clone(), login: login.clone(), keeper })
     }
 
-    /// A connection to it, as its owner.
+    /// A connection to it as its owner, for what the login has to find there: privileges and extensions.
+    ///
+    /// # Errors
+    /// Those of [`connect`].
+    pub async fn connect_as_owner(&self) -> Result<Client, DbError> {
+        connect_to(&self.owner, &self.name).await
+    }
+
+    /// A connection to it as the login.
     ///
     /// # Errors
     /// Those of [`connect`].
     pub async fn connect(&self) -> Result<Client, DbError> {
-        connect_to(&self.url, &self.name).await
+        connect_to(&self.login, &self.name).await
     }
 
     /// Drops it, whoever is connected.

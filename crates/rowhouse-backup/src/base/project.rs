@@ -80,7 +80,8 @@ fn add(root: &Path, path: &Path, files: &mut Vec<ProjectFile>, bytes: &mut u64) 
 pub(crate) fn restore_files(root: &Path, files: &[ProjectFile]) -> Result<(), CannotRun> {
     for file in files {
         let path = Path::new(&file.path);
-        if !path.components().all(|part| matches!(part, Component::Normal(_))) {
+        let is_taken = TAKEN.iter().any(|taken| path.starts_with(taken));
+        if !is_taken || !path.components().all(|part| matches!(part, Component::Normal(_))) {
             return Err(CannotRun::because(format!("{} leads out of the project", file.path)));
         }
         let full = root.join(path);
@@ -93,7 +94,8 @@ pub(crate) fn restore_files(root: &Path, files: &[ProjectFile]) -> Result<(), Ca
         let content = STANDARD.decode(&file.content);
         let content = content.map_err(|error| CannotRun::because(format!("{}: {error}", file.path)))?;
         let mut options = std::fs::OpenOptions::new();
-        options.write(true).create(true).truncate(true).mode(file.mode);
+        // The folder is new: what stands there already was put there by somebody else.
+        options.write(true).create_new(true).mode(file.mode & 0o777);
         let mut opened = options.open(&full).map_err(failed)?;
         std::io::Write::write_all(&mut opened, &content).map_err(failed)?;
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use rowhouse_db::DbSettings;
+use rowhouse_db::embedded::{data_folder, stop_orphan};
 use rowhouse_db::replication::Lsn;
 use rowhouse_kernel::parse_instant;
 use rowhouse_module::{CannotRun, CommandContext, CommandOutcome, Project, ProjectLock, Secrets, shell_word};
@@ -53,7 +54,7 @@ pub(super) async fn run(context: &CommandContext, args: &RestoreArgs) -> Result<
     require_empty(args)?;
     let secured = secured(context, &store, &target).await?;
     let reader = locate(&store, id.as_ref(), &target).await?;
-    let place = Place::prepare(context, args)?;
+    let place = Place::prepare(context, args).await?;
     let aside = place.aside.as_deref();
     let restored = async {
         let restored = restore(&store, &reader, &target, (&place.project, aside), &context.clock).await?;
@@ -127,15 +128,15 @@ struct Place {
 }
 
 impl Place {
-    fn prepare(context: &CommandContext, args: &RestoreArgs) -> Result<Self, CannotRun> {
-        let Some(into) = &args.into else { return Self::in_place(context) };
+    async fn prepare(context: &CommandContext, args: &RestoreArgs) -> Result<Self, CannotRun> {
+        let Some(into) = &args.into else { return Self::in_place(context).await };
         std::fs::create_dir_all(into)?;
         let project = Project::open(into)?;
         project.ensure_private()?;
         Ok(Self { project, aside: None, _lock: None })
     }
 
-    fn in_place(context: &CommandContext) -> Result<Self, CannotRun> {
+    async fn in_place(context: &CommandContext) -> Result<Self, CannotRun> {
         let project = context.project.clone();
         if context.settings()?.get::<DbSettings>().server_url().is_some() {
             return Err(CannotRun::because(
@@ -144,6 +145,10 @@ impl Place {
         }
         project.ensure_private()?;
         let lock = ProjectLock::take(&project)?;
+        // A server that a killed `up` has left would go on in the folder that is moved aside, and write into the new one.
+        if let Some(data) = data_folder(project.root()) {
+            stop_orphan(&data).await.map_err(|error| CannotRun::because(error.to_string()))?;
+        }
         let aside = format!("data.before-{}", context.clock.now().unix_timestamp());
         Ok(Self { project, aside: Some(aside), _lock: Some(lock) })
     }

@@ -38,12 +38,12 @@ impl Check {
 const AMCHECK: &str = "select exists (select from pg_available_extensions where name = 'amcheck')";
 
 /// B-trees that are in order; a unique one is also compared with its table.
-const INDEXES: &str = "select count(bt_index_check(index => c.oid, heapallindexed => i.indisunique)) \
+const INDEXES: &str = "select count(rowhouse_drill.bt_index_check(c.oid::regclass, i.indisunique)) \
      from pg_class c join pg_index i on i.indexrelid = c.oid join pg_am a on a.oid = c.relam \
      where a.amname = 'btree' and c.relpersistence = 'p' and c.relkind = 'i' and i.indisready and i.indisvalid";
 
 const TABLES: &str = "select count(*), count(f.msg), min(c.oid::regclass::text || ': ' || f.msg) \
-     from pg_class c left join lateral verify_heapam(c.oid) f on true \
+     from pg_class c left join lateral rowhouse_drill.verify_heapam(c.oid::regclass) f on true \
      where c.relkind in ('r', 't', 'm') and c.relpersistence = 'p'";
 
 /// Indexes, by `amcheck`.
@@ -78,9 +78,10 @@ async fn amcheck(
             let missing = "the extension amcheck is not installed on this machine";
             return Ok(Check::new(name, Verdict::Unavailable, missing));
         }
-        let sql = "create schema if not exists rowhouse_drill; \
-                   create extension if not exists amcheck schema rowhouse_drill; \
-                   set search_path = pg_catalog, rowhouse_drill";
+        // A schema of this name may be the project's, with functions that would run here as the superuser.
+        let sql = "set search_path = pg_catalog, pg_temp; drop extension if exists amcheck cascade; \
+                   drop schema if exists rowhouse_drill cascade; create schema rowhouse_drill; \
+                   create extension amcheck schema rowhouse_drill";
         client.batch_execute(sql).await?;
         work().await
     };

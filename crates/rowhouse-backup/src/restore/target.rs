@@ -57,7 +57,8 @@ impl Target {
                 Some(("recovery_target_time", text))
             }
             Self::Lsn(lsn) => Some(("recovery_target_lsn", lsn.to_string())),
-            Self::Point(point) => Some(("recovery_target_name", point.name.clone())),
+            // By its name replay would end at the first point that anybody has called so.
+            Self::Point(point) => Some(("recovery_target_lsn", point.lsn.to_string())),
         }
     }
 

@@ -65,6 +65,12 @@ impl Store {
                 }
                 key
             }
+            Err(StoreError::NotFound { .. }) if self.has_log(&folder).await? => {
+                return Err(StoreError::corrupt(
+                    path,
+                    "it is missing, and without it no segment opens; bring it back, or give backup.store another place",
+                ));
+            }
             Err(StoreError::NotFound { .. }) => {
                 let (key, _) = self.0.keys.wrap_new(&*self.0.rng)?;
                 match self.put_wal_key(&path, &key, Put::Create).await {
@@ -105,6 +111,11 @@ impl Store {
         }
         found.dedup();
         Ok(found)
+    }
+
+    /// Whether segments lie there: a new key would open none of them.
+    async fn has_log(&self, folder: &str) -> Result<bool, StoreError> {
+        Ok(!self.0.blobs.list(folder).await?.is_empty())
     }
 
     async fn wal_key(&self, folder: &str) -> Result<(DataKey, Wrapped), StoreError> {

@@ -24,10 +24,15 @@ const POLL: Duration = Duration::from_millis(50);
 const ACCESS: &str = "local all all trust\n";
 
 /// What a copy must never do, whatever its configuration says: be reached from elsewhere, send WAL, mail logs.
-const SETTINGS: [(&str, &str); 9] = [
+const SETTINGS: [(&str, &str); 13] = [
     ("listen_addresses", ""),
     ("ssl", "off"),
     ("archive_mode", "off"),
+    // Commands and files of the cluster that was copied.
+    ("archive_cleanup_command", ""),
+    ("recovery_end_command", ""),
+    ("external_pid_file", ""),
+    ("shared_preload_libraries", ""),
     ("logging_collector", "off"),
     ("log_destination", "stderr"),
     // An error of recovery has no SQLSTATE of its own: its text is read.
@@ -64,7 +69,10 @@ impl Temporary {
         command.arg("-D").arg(&paths.data).arg("-k").arg(&paths.run);
         command.args(["-p", &PORT.to_string()]);
         let fixed = SETTINGS.iter().map(|(name, value)| (*name, (*value).to_owned()));
-        let access = [("hba_file", access.display().to_string())];
+        let access = [
+            ("hba_file", access.display().to_string()),
+            ("data_directory", paths.data.display().to_string()),
+        ];
         for (name, value) in fixed.chain(access).chain(settings.iter().cloned()) {
             command.arg("-c").arg(format!("{name}={value}"));
         }

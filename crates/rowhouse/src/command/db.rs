@@ -2,7 +2,7 @@
 
 mod pull;
 
-use rowhouse_db::embedded::data_folder;
+use rowhouse_db::embedded::{data_folder, stop_orphan};
 use rowhouse_db::{DbSettings, migrate};
 use rowhouse_module::{CannotRun, CommandOutcome, Project, ProjectLock, State};
 use serde_json::json;
@@ -16,7 +16,7 @@ pub(super) async fn run(project: &Project, command: &DbCommand) -> Result<Comman
     match command {
         DbCommand::Diff => diff(project).await,
         DbCommand::Pull => pull::run(project).await,
-        DbCommand::Reset { yes } => reset(project, *yes),
+        DbCommand::Reset { yes } => reset(project, *yes).await,
     }
 }
 
@@ -26,7 +26,7 @@ async fn diff(project: &Project) -> Result<CommandOutcome, CannotRun> {
     let live = connect_project(project).await?;
     let plan = migrate::plan(&live, &platform::migrations(), &migrations).await?;
     let applied = plan.project.iter().filter(|planned| planned.applied).map(|_| ()).count();
-    let content = Content { base: &migrations[..applied], data: None };
+    let content = Content { base: &migrations[..applied], tried: &[], data: None };
     let differences = with_scratch(project, content, async |_, client| {
         let (settings, _) = modules::settings(project)?;
         modules::modules().after_project_migrations(client, &settings).await?;
@@ -41,7 +41,7 @@ async fn diff(project: &Project) -> Result<CommandOutcome, CannotRun> {
 }
 
 /// Only the data of a cluster that `up` has made, of a project that does not run.
-fn reset(project: &Project, yes: bool) -> Result<CommandOutcome, CannotRun> {
+async fn reset(project: &Project, yes: bool) -> Result<CommandOutcome, CannotRun> {
     let (settings, _) = modules::settings(project)?;
     if settings.is_production() || settings.get::<DbSettings>().server_url().is_some() {
         return Err(CannotRun::because(
@@ -56,6 +56,8 @@ fn reset(project: &Project, yes: bool) -> Result<CommandOutcome, CannotRun> {
         return Ok(CommandOutcome::yes(json!({ "removed": null }), "there is no database"));
     };
     consent::require(yes, &format!("{} is removed, with all rows", data.display()))?;
+    // A killed `up` may have left its server.
+    stop_orphan(&data).await.map_err(|error| CannotRun::because(error.to_string()))?;
     std::fs::remove_dir_all(&data)?;
     let text = format!("removed {}; `rowhouse up{}` makes it anew", data.display(), project.dir_option());
     Ok(CommandOutcome::yes(json!({ "removed": data }), text))

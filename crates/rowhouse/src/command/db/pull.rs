@@ -12,7 +12,7 @@ use crate::command::migrate::{connect_project, new_file, owner_url};
 use crate::modules;
 
 const HEAD: &str = "-- What was there when `rowhouse db pull` wrote this.\n-- rowhouse: reversible no\n\n";
-/// What pg_dump says to its session, and what is there already.
+/// What pg_dump says to its session at the beginning, and what is there already.
 const LEFT_OUT: [&str; 6] =
     ["SET ", "SELECT pg_catalog.set_config", "\\", "CREATE SCHEMA public;", "COMMENT ON SCHEMA public", "--"];
 
@@ -50,18 +50,41 @@ async fn dump(project: &Project, schemas: &[String]) -> Result<String, CannotRun
     }
 }
 
-/// Without comments of pg_dump and blank lines that follow each other.
+/// Without the beginning, which is for pg_dump's session, and psql's last word. Nothing behind the first definition is left out:
+/// a line that looks alike may be part of a function or a text.
 fn body(dump: &str) -> String {
-    let mut body = String::from("SET check_function_bodies = false;\n\n");
-    let mut is_blank = true;
-    for line in dump.lines() {
-        let is_left_out = LEFT_OUT.iter().any(|start| line.starts_with(start));
-        if is_left_out || (line.is_empty() && is_blank) {
-            continue;
+    let is_kept = |line: &str| !line.is_empty() && !LEFT_OUT.iter().any(|start| line.starts_with(start));
+    let mut lines: Vec<&str> = Vec::new();
+    let mut rest = dump.lines();
+    for line in rest.by_ref() {
+        if is_kept(line) {
+            lines.push(line);
+            // Schemas come before everything else.
+            if !line.starts_with("CREATE SCHEMA ") && !line.starts_with("COMMENT ON SCHEMA ") {
+                break;
+            }
         }
-        is_blank = line.is_empty();
-        body.push_str(line);
-        body.push('\n');
     }
-    body
+    lines.extend(rest);
+    while lines.last().is_some_and(|line| line.is_empty() || line.starts_with("\\unrestrict ")) {
+        lines.pop();
+    }
+    format!("SET check_function_bodies = false;\n\n{}\n", lines.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::body;
+
+    #[test]
+    fn lines_of_functions_and_texts_that_look_like_settings_stay() {
+        let function = "CREATE FUNCTION public.f() RETURNS void LANGUAGE sql AS $$\nupdate public.t\nSET a = 1\n-- all\n\n\nwhere true $$;";
+        let dump = format!(
+            "--\n-- dump\n--\n\n\\restrict x\n\nSET a = 0;\nCREATE SCHEMA api;\nCREATE SCHEMA public;\n\n{function}\n\n\\unrestrict x\n\n"
+        );
+        assert_eq!(
+            body(&dump),
+            format!("SET check_function_bodies = false;\n\nCREATE SCHEMA api;\n{function}\n")
+        );
+    }
 }

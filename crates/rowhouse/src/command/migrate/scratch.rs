@@ -17,6 +17,8 @@ use crate::modules;
 pub(in crate::command) struct Content<'a> {
     /// Migrations that are applied before.
     pub(in crate::command) base: &'a [Migration],
+    /// Migrations that will be tried: their extensions are created before.
+    pub(in crate::command) tried: &'a [Migration],
     /// SQL that fills the tables; none: `seed.sql`, if it fits.
     pub(in crate::command) data: Option<&'a Path>,
 }
@@ -28,10 +30,14 @@ pub(in crate::command) async fn with<T>(
     work: impl AsyncFnOnce(&Scratch, &Client) -> Result<T, CannotRun>,
 ) -> Result<T, CannotRun> {
     let (settings, _) = modules::settings(project)?;
-    let created = Scratch::create(&owner_url(project)?).await;
+    let created = Scratch::create(&owner_url(project)?, &project_url(project)?).await;
     let scratch = created.map_err(|error| CannotRun::because(error.to_string()))?;
     let result = tokio::select! {
         result = async {
+            let owner = scratch.connect_as_owner().await?;
+            rowhouse_db::prepare_scratch(&owner).await?;
+            migrate::create_extensions(&owner, content.base).await?;
+            migrate::create_extensions(&owner, content.tried).await?;
             let client = scratch.connect().await?;
             fill(project, &settings, &client, content).await?;
             work(&scratch, &client).await
@@ -57,7 +63,6 @@ async fn fill(
     client: &Client,
     content: Content<'_>,
 ) -> Result<(), CannotRun> {
-    rowhouse_db::prepare_scratch(client).await?;
     let modules = modules::modules();
     migrate::apply_platform(client, &modules.migrations()).await?;
     modules.after_platform_migrations(client, settings).await?;

@@ -13,9 +13,8 @@ pub(super) async fn run(project: &Project, args: &RoundtripArgs) -> Result<Comma
     let migrations = migrate::read_project(&project.migrations())?;
     let first = if args.all { 0 } else { first_tried(project, &migrations).await? };
     let (base, files) = migrations.split_at(first);
-    let content = Content { base, data: args.data.as_deref() };
+    let content = Content { base, tried: files, data: args.data.as_deref() };
     let traces = scratch::with(project, content, async |scratch, client| {
-        migrate::create_extensions(client, files).await?;
         Ok(migrate::trace(scratch, client, files, tables).await?)
     })
     .await?;
