@@ -6,6 +6,7 @@
 mod facts;
 mod project;
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use rowhouse_db::replication::{BaseBackup, BasePart, Ended, Replication};
@@ -49,6 +50,7 @@ pub(crate) async fn create(
     let details = facts::read(&client, source.is_embedded).await?;
     warn_of_unbounded_slot(&mut replication).await?;
     let is_first = replication.ensure_slot(&source.slot).await?;
+    store.ensure_wal(&identity.system_id, identity.timeline).await?;
     let cluster = Cluster { details, system_id: identity.system_id, segment_bytes };
     let made = back_up(receiver, project, (label, clock), (replication, cluster)).await;
     if made.is_err() && is_first {
@@ -189,12 +191,18 @@ async fn warn_of_unbounded_slot(replication: &mut Replication) -> Result<(), Can
 }
 
 /// A receiver for as long as the backup takes; idle if another process has the slot.
-struct Receiving(tokio::task::JoinHandle<Result<(), crate::receiver::ReceiveError>>);
+struct Receiving(tokio::task::JoinHandle<()>, Arc<OnceLock<String>>);
 
 impl Receiving {
     fn start(receiver: &Receiver) -> Self {
-        let receiver = receiver.clone();
-        Self(tokio::spawn(async move { receiver.run().await }))
+        let (receiver, why) = (receiver.clone(), Arc::new(OnceLock::new()));
+        let said = Arc::clone(&why);
+        let receiving = tokio::spawn(async move {
+            if let Err(error) = receiver.run().await {
+                let _only_one_writes = said.set(error.to_string());
+            }
+        });
+        Self(receiving, why)
     }
 }
 
@@ -234,6 +242,11 @@ impl Range {
             let Some(first) = missing.first() else { return Ok(()) };
             if missing.len() < left {
                 (left, arrived) = (missing.len(), Instant::now());
+            }
+            if let Some(why) = receiving.1.get() {
+                return Err(CannotRun::because(format!(
+                    "the write-ahead log of the backup is not received: {why}"
+                )));
             }
             if receiving.0.is_finished() || arrived.elapsed() > WAL_LIMIT {
                 return Err(CannotRun::because(format!(

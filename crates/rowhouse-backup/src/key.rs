@@ -48,6 +48,11 @@ impl Keys {
         Ok(Wrapped { recipients: self.names(), age: BASE64.encode(&file), author })
     }
 
+    /// Whether it is the server's key, which alone decides who else opens what it writes.
+    pub(crate) fn is_author(&self) -> bool {
+        self.is_author
+    }
+
     /// Whether a key is wrapped for those whom these keys name.
     pub(crate) fn are_those_of(&self, wrapped: &Wrapped) -> bool {
         self.names() == wrapped.recipients

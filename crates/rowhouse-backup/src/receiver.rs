@@ -103,6 +103,12 @@ impl Receiver {
             SlotState::Free { kept_bytes } => self.status.kept(kept_bytes),
         }
         let mut replication = self.source.replicate().await?;
+        let identity = replication.identify().await?;
+        // What another project has begun, or another cluster: its log is not this store's.
+        let timelines = self.store.list_timelines().await?;
+        if !timelines.iter().any(|(system_id, _)| *system_id == identity.system_id) {
+            return Ok(Ended::Off);
+        }
         let start = beating(beat, start::find(&mut replication, &self.source.slot, &self.store)).await?;
         if start.has_gap {
             self.status.gap();

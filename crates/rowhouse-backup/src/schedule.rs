@@ -144,10 +144,12 @@ impl Work {
 fn is_due(cron: &Cron, listed: &[Listed], now: OffsetDateTime) -> bool {
     let is_under_way =
         |one: &Listed| matches!(one.condition, Condition::Incomplete) && one.modified + UNDER_WAY > now;
-    let last = listed.iter().filter_map(Listed::manifest).map(|manifest| manifest.started_at).max();
-    match last {
+    // One of the future was made while the clock was wrong.
+    let times = listed.iter().filter_map(Listed::manifest).map(|manifest| manifest.started_at);
+    match times.filter(|at| *at <= now).max() {
         Some(last) => cron.next_after(last).is_some_and(|next| next <= now),
-        None => !listed.iter().any(is_under_way),
+        // The first one is made by `backup create`; an empty store may be another project's, or not mounted.
+        None => !listed.is_empty() && !listed.iter().any(is_under_way),
     }
 }
 

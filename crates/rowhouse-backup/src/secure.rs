@@ -30,6 +30,11 @@ pub(crate) async fn secure(receiver: &Receiver) -> Result<Secured, CannotRun> {
         SlotState::Missing | SlotState::Lost => return Ok(Secured::No),
         SlotState::Free { .. } | SlotState::InUse { .. } => {}
     }
+    let identity = receiver.source.replicate().await?.identify().await?;
+    let timelines = receiver.store.list_timelines().await?;
+    if !timelines.iter().any(|(system_id, _)| *system_id == identity.system_id) {
+        return Ok(Secured::No);
+    }
     let end = commit(&client).await.map_err(rowhouse_db::DbError::from)?;
     wait(receiver, &client, end).await?;
     Ok(Secured::Yes)

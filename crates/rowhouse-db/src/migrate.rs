@@ -166,7 +166,7 @@ pub async fn record_applied(client: &Client, migration: &Migration) -> Result<()
     exclusive(client, async || {
         let alone = std::slice::from_ref(migration);
         checked(client, MigrationKind::Project, alone).await?;
-        object::record_given(client).await?;
+        object::record_present(client).await?;
         Ok(ledger::record(client, MigrationKind::Project, migration, 0, &RunNote::default()).await?)
     })
     .await

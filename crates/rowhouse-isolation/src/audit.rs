@@ -125,14 +125,18 @@ async fn schemas(client: &Client, wanted: &[String]) -> Result<Vec<String>, Cann
                 where nspname !~ '^pg_' and nspname <> 'information_schema' order by nspname";
     let rows = client.query(sql, &[]).await.map_err(DbError::from)?;
     let all: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
-    let missing: Vec<&String> = wanted.iter().filter(|name| !all.contains(name)).collect();
-    if let Some(name) = missing.first() {
+    if let Some(name) = wanted.iter().find(|name| !all.contains(name)) {
         return Err(CannotRun::because(format!(
             "there is no schema \"{name}\"; there are: {}",
             all.join(", ")
         )));
     }
     Ok(all.into_iter().filter(|name| wanted.is_empty() || wanted.contains(name)).collect())
+}
+
+/// Refuses a schema that does not exist: nothing in it would be found wrong.
+pub(crate) async fn require_schemas(client: &Client, wanted: &[String]) -> Result<(), CannotRun> {
+    schemas(client, wanted).await.map(drop)
 }
 
 /// Relations and policies.

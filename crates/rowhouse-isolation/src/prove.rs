@@ -95,6 +95,7 @@ pub async fn prove_within(client: &Client, plan: &Plan, told: Told<'_>) -> Resul
     client.batch_execute(SEARCH_PATH).await.map_err(DbError::from)?;
     let (roles, unreachable) = roles(client, &plan.scope).await?;
     let schemas = if plan.scope.schemas.is_empty() { &plan.scope.served } else { &plan.scope.schemas };
+    crate::audit::require_schemas(client, schemas).await?;
     let catalog = read_catalog(client, schemas, &roles).await?;
     let tables: Vec<_> = plan.settings.table.iter().map(|(_, table)| table.clone()).collect();
     let mistakes = model::mistakes(&catalog.relations, &tables);

@@ -19,7 +19,7 @@ use crate::restore::{Phases, Restored, Target, locate, restore, restore_project}
 use crate::secure::{Secured, secure};
 use crate::settings::BackupSettings;
 use crate::source::Source;
-use crate::store::Store;
+use crate::store::{Store, find_server_key};
 
 #[derive(Debug, Args)]
 pub(super) struct RestoreArgs {
@@ -52,7 +52,7 @@ pub(super) async fn run(context: &CommandContext, args: &RestoreArgs) -> Result<
     let store = reader(context, &args.key)?;
     let target = target(context, args, &store).await?;
     require_empty(args)?;
-    let secured = secured(context, &store, &target).await?;
+    let secured = secured(context, &target).await?;
     let reader = locate(&store, id.as_ref(), &target).await?;
     let place = Place::prepare(context, args).await?;
     let aside = place.aside.as_deref();
@@ -107,10 +107,15 @@ async fn target(context: &CommandContext, args: &RestoreArgs, store: &Store) -> 
 }
 
 /// Named points and positions are in the store already; the others need the WAL up to now.
-async fn secured(context: &CommandContext, store: &Store, target: &Target) -> Result<Secured, CannotRun> {
+async fn secured(context: &CommandContext, target: &Target) -> Result<Secured, CannotRun> {
     let Ok(source) = Source::of(context) else { return Ok(Secured::No) };
     let settings = context.settings()?.get::<BackupSettings>();
-    let (store, status) = (store.clone(), Arc::new(Status::default()));
+    // The escrow key reads; what is added to the log is the server's.
+    if find_server_key(&settings, &context.project)?.is_none() {
+        return Ok(Secured::No);
+    }
+    let status = Arc::new(Status::default());
+    let store = super::store(context)?;
     let receiver = Receiver { source, store, status, save_interval: save_interval(&settings) };
     match target {
         Target::Lsn(_) => Ok(Secured::No),

@@ -143,8 +143,13 @@ impl Wal {
                 self.files.push((wal.clone(), file.name.clone()));
             }
             let Some(number) = whole(file).filter(|number| *number >= first) else { continue };
-            if next.is_some_and(|next| next != number) || is_beyond(target, number, self.segment_bytes) {
+            if is_beyond(target, number, self.segment_bytes) {
                 break;
+            }
+            if let Some(missing) = next.filter(|next| *next != number) {
+                let name = segment_name(timeline, missing, self.segment_bytes);
+                let why = "the write-ahead log has a gap here; restore to what is before it by --lsn";
+                return Err(StoreError::corrupt(name, why));
             }
             self.files.push((wal.clone(), file.name.clone()));
             next = Some(number + 1);
@@ -156,6 +161,12 @@ impl Wal {
             (of == segment).then(|| (from, file.name.clone()))
         });
         let pieces: Vec<_> = pieces.collect();
+        // What was received after a gap is in pieces of a later segment.
+        let later = files.iter().filter_map(|file| parse_piece(&file.name)).any(|(of, _)| *of > *segment);
+        if later && target.lsn().is_none() {
+            let why = "the write-ahead log has a gap here; restore to what is before it by --lsn";
+            return Err(StoreError::corrupt(segment, why));
+        }
         if !pieces.is_empty() {
             self.partial.push(Partial { wal: wal.clone(), segment, pieces });
         }

@@ -164,6 +164,10 @@ impl Files {
 
 fn folder(path: &Path, account: &Account) -> Result<(), UnpackError> {
     let failed = |error| UnpackError::Io { path: path.display().to_string(), error };
+    // The account has to enter those above, too, such as `tablespaces`.
+    if let Some(above) = path.parent().filter(|above| !above.exists()) {
+        folder(above, account)?;
+    }
     match std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path) {
         Ok(()) => {}
         Err(error) => return Err(failed(error)),

@@ -29,7 +29,7 @@ fn good(at: OffsetDateTime) -> Listed {
         stop_lsn: None,
         wal_segment_bytes: 0,
         chunk_bytes: 0,
-        key: Wrapped { recipients: Vec::new(), age: String::new() },
+        key: Wrapped { recipients: Vec::new(), age: String::new(), author: String::new() },
         objects: Vec::new(),
         details: Value::Null,
     };
@@ -54,7 +54,11 @@ fn unfinished_backup_counts_as_none_once_nobody_can_be_writing_it() {
     let made = [listed(datetime!(2026-11-28 02:00 UTC), Condition::Incomplete)];
     assert!(!due(&made, datetime!(2026-11-28 07:59 UTC)), "it is being made");
     assert!(due(&made, datetime!(2026-11-28 08:01 UTC)));
-    assert!(due(&[], datetime!(2026-11-28 08:01 UTC)));
+    assert!(!due(&[], datetime!(2026-11-28 08:01 UTC)), "backups were never turned on with this store");
+    assert!(
+        due(&[good(datetime!(2027-01-01 00:00 UTC))], datetime!(2026-11-28 08:01 UTC)),
+        "the clock was wrong"
+    );
     let before = [
         good(datetime!(2026-11-27 02:00 UTC)),
         listed(datetime!(2026-11-28 02:00 UTC), Condition::Incomplete),

@@ -60,7 +60,7 @@ impl Store {
         let path = format!("{folder}{KEY}");
         let key = match self.wal_key(&folder).await {
             Ok((key, wrapped)) => {
-                if !self.0.keys.are_those_of(&wrapped) {
+                if self.0.keys.is_author() && !self.0.keys.are_those_of(&wrapped) {
                     self.put_wal_key(&path, &key, Put::Replace).await?;
                 }
                 key
@@ -147,6 +147,11 @@ impl WalStore {
         require_file(name)?;
         if content.len() > MAX_SEGMENT {
             return Err(StoreError::Invalid(format!("{name} is larger than a segment can be")));
+        }
+        // A folder that is not mounted any more would take what nobody could open.
+        if let Err(StoreError::NotFound { .. }) = self.store.0.blobs.get(&self.path(KEY)).await {
+            let why = "it is missing: is the store mounted, and the one that was here before?";
+            return Err(StoreError::corrupt(self.path(KEY), why));
         }
         let mut salt = [0; SALT];
         self.store.0.rng.fill(&mut salt);

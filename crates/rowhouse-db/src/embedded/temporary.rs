@@ -24,7 +24,7 @@ const POLL: Duration = Duration::from_millis(50);
 const ACCESS: &str = "local all all trust\n";
 
 /// What a copy must never do, whatever its configuration says: be reached from elsewhere, send WAL, mail logs.
-const SETTINGS: [(&str, &str); 13] = [
+const SETTINGS: [(&str, &str); 14] = [
     ("listen_addresses", ""),
     ("ssl", "off"),
     ("archive_mode", "off"),
@@ -33,6 +33,7 @@ const SETTINGS: [(&str, &str); 13] = [
     ("recovery_end_command", ""),
     ("external_pid_file", ""),
     ("shared_preload_libraries", ""),
+    ("synchronous_standby_names", ""),
     ("logging_collector", "off"),
     ("log_destination", "stderr"),
     // An error of recovery has no SQLSTATE of its own: its text is read.

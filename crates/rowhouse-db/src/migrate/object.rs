@@ -84,6 +84,13 @@ pub(super) async fn record_given(client: &Client) -> Result<(), tokio_postgres::
     record(client, &Objects::new(), &current(client).await?).await
 }
 
+/// What is there now is what the migrations give, whatever was recorded before.
+pub(super) async fn record_present(client: &Client) -> Result<(), tokio_postgres::Error> {
+    let objects = of_session(client).await?;
+    client.execute("delete from rowhouse.schema_objects", &[]).await?;
+    record(client, &Objects::new(), &objects).await
+}
+
 /// A digest of all that the project's schemas consist of: the same for the same schema, whichever way it came about.
 ///
 /// # Errors

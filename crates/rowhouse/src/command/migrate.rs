@@ -220,7 +220,7 @@ pub(super) fn data_plane(settings: &DbSettings) -> Result<Option<DataPlaneUrls>,
 
 /// Changes the owner of existing objects to the role that migrations run as.
 async fn adopt(project: &Project, args: &AdoptArgs) -> Result<CommandOutcome, CannotRun> {
-    let client = connect_project(project).await?;
+    let client = connect(&scratch::owner_url(project)?).await?;
     let found = rowhouse_db::adopt(&client, &args.schemas, true).await?;
     let listed: String = found.iter().map(|a| format!("{} (of {})\n", a.object, a.former_owner)).collect();
     if args.dry_run || found.is_empty() {

@@ -11,6 +11,12 @@ use crate::platform;
 
 /// Exit code 1 if a way back is missing, fails, or leads elsewhere.
 pub(super) async fn run(project: &Project, args: &RoundtripArgs) -> Result<CommandOutcome, CannotRun> {
+    if let (true, Some(data)) = (args.all, &args.data) {
+        return Err(CannotRun::because(format!(
+            "--all begins without any table of the project, and {} cannot be loaded then; leave one of both out",
+            data.display()
+        )));
+    }
     let migrations = migrate::read_project(&project.migrations())?;
     let first = if args.all { 0 } else { first_tried(project, &migrations).await? };
     let (base, files) = migrations.split_at(first);
