@@ -29,6 +29,12 @@ impl Status {
         gauge!("rowhouse_backup_receiving").set(0.0);
     }
 
+    /// It is not this process's turn.
+    pub(super) fn idle(&self) {
+        self.ended();
+        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     pub(super) fn failed(&self, why: String) {
         self.ended();
         *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);

@@ -79,8 +79,14 @@ impl Work {
         let mut pause = FIRST_PAUSE;
         loop {
             let next = match self.turn(heartbeat).await {
-                Ok(Ended::Off) => OFF_PAUSE,
-                Ok(Ended::Elsewhere) => TURN_PAUSE,
+                Ok(Ended::Off) => {
+                    self.status.idle();
+                    OFF_PAUSE
+                }
+                Ok(Ended::Elsewhere) => {
+                    self.status.idle();
+                    TURN_PAUSE
+                }
                 Ok(Ended::Timeline) => Duration::ZERO,
                 // Not an error of the process: it serves as well without.
                 Err(error) => {
@@ -97,7 +103,8 @@ impl Work {
     }
 
     async fn turn(&self, heartbeat: &Heartbeat) -> Result<Ended, ReceiveError> {
-        if !heartbeat.idle(is_on(&self.control, &self.source.slot)).await? {
+        // Whether the database answers is a check of its own.
+        if !heartbeat.idle(is_on(&self.control, &self.source.slot)).await.unwrap_or(false) {
             return Ok(Ended::Off);
         }
         let receiver = Receiver {

@@ -21,6 +21,9 @@ use crate::progress::Progress;
 use crate::store::{Point, Store, WalFile, WalStore};
 use crate::wal::{join, parse_piece};
 
+/// How often a segment is read whose pieces are being joined.
+const READ_ATTEMPTS: u32 = 5;
+
 /// Where replay ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Target {
@@ -95,8 +98,33 @@ impl Target {
 struct Partial {
     wal: WalStore,
     segment: String,
-    /// Where each begins, and its name.
-    pieces: Vec<(u64, String)>,
+}
+
+impl Partial {
+    /// As much of it as there is. A receiver at work may join the pieces meanwhile, or finish the segment: then it is read again.
+    async fn read(&self) -> Result<Vec<u8>, StoreError> {
+        let mut attempt = 1;
+        loop {
+            match self.read_once().await {
+                Err(StoreError::NotFound { .. }) if attempt < READ_ATTEMPTS => attempt += 1,
+                read => return read,
+            }
+        }
+    }
+
+    async fn read_once(&self) -> Result<Vec<u8>, StoreError> {
+        let files = self.wal.list().await?;
+        if files.iter().any(|file| file.name == self.segment) {
+            return Ok(self.wal.get(&self.segment).await?.to_vec());
+        }
+        let mut pieces: Vec<(u64, Bytes)> = Vec::new();
+        for file in &files {
+            if let Some((_, from)) = parse_piece(&file.name).filter(|(of, _)| *of == self.segment) {
+                pieces.push((from, self.wal.get(&file.name).await?));
+            }
+        }
+        Ok(join(&pieces))
+    }
 }
 
 /// The files of WAL between a backup and its target.
@@ -156,19 +184,16 @@ impl Wal {
             self.end = Some(Lsn((number + 1) * self.segment_bytes));
         }
         let segment = segment_name(timeline, next.unwrap_or(first), self.segment_bytes);
-        let pieces = files.iter().filter_map(|file| {
-            let (of, from) = parse_piece(&file.name)?;
-            (of == segment).then(|| (from, file.name.clone()))
-        });
-        let pieces: Vec<_> = pieces.collect();
+        let has_pieces =
+            files.iter().filter_map(|file| parse_piece(&file.name)).any(|(of, _)| *of == segment);
         // What was received after a gap is in pieces of a later segment.
         let later = files.iter().filter_map(|file| parse_piece(&file.name)).any(|(of, _)| *of > *segment);
         if later && target.lsn().is_none() {
             let why = "the write-ahead log has a gap here; restore to what is before it by --lsn";
             return Err(StoreError::corrupt(segment, why));
         }
-        if !pieces.is_empty() {
-            self.partial.push(Partial { wal: wal.clone(), segment, pieces });
+        if has_pieces {
+            self.partial.push(Partial { wal: wal.clone(), segment });
         }
         Ok(())
     }
@@ -214,20 +239,11 @@ impl Wal {
             progress.add(bytes.len() as u64);
             write(&folder.join(name), &bytes, account)?;
         }
-        for Partial { wal, segment, pieces: names } in &self.partial {
-            let mut pieces: Vec<(u64, Bytes)> = Vec::new();
-            for (from, name) in names {
-                match wal.get(name).await {
-                    Ok(bytes) => pieces.push((*from, bytes)),
-                    // A receiver at work has joined them meanwhile.
-                    Err(StoreError::NotFound { .. }) => {}
-                    Err(error) => return Err(error.into()),
-                }
-            }
-            let mut bytes = join(&pieces);
+        for partial in &self.partial {
+            let mut bytes = partial.read().await?;
             bytes.resize(usize::try_from(self.segment_bytes).unwrap_or(usize::MAX), 0);
             progress.add(bytes.len() as u64);
-            write(&folder.join(segment), &bytes, account)?;
+            write(&folder.join(&partial.segment), &bytes, account)?;
         }
         progress.end();
         Ok(())

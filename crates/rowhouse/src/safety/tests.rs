@@ -64,6 +64,10 @@ test_otp = "491701234567=123456"
 custom_access_token = "http://hooks.example"
 send_email = "http://hooks.example"
 secret = "fewer-than-32-letters-here"
+[backup]
+store = "s3://backups"
+access_key_id = "key"
+secret_access_key = "secret"
 [db]
 authenticator_service_password = "short"
 [log]
