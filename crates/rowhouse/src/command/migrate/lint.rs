@@ -69,9 +69,11 @@ pub(in crate::command) async fn before_run(
     let plan = migrate::plan(client, &platform::migrations(), migrations).await?;
     let pending = plan.project.iter().filter(|planned| !planned.applied);
     let pending: Vec<String> = pending.map(|planned| planned.name.clone()).collect();
+    // Before the first migration nothing is in use that could be locked or read.
+    let is_first = pending.len() == plan.project.len();
     let context = context(Some(client), settings).await?;
     let report = rowhouse_lint::lint(migrations, Judged::Together(&pending), &context);
-    if !report.passes() && settings.is_production() {
+    if !report.passes() && settings.is_production() && !is_first {
         let mut refused = outcome(&report, true);
         refused.text.push_str("\nnothing was applied: correct the files, waive a finding with its reason, or run it with --no-lint");
         return Ok(Verdict::Refused(refused));

@@ -77,11 +77,14 @@ async fn development_prints_findings_and_applies() {
 #[tokio::test]
 async fn production_refuses_errors_unless_they_are_waived_or_left_out() {
     let team = Team::start_in("production").await;
+    team.write("20251231000000_first.sql", OPEN.replace("notes", "firsts").as_str());
+    let first = team.run(&["migrate", "up", "--no-wait", "--yes"]);
+    assert!(first.code == 0 && first.err.contains("table-without-isolation"), "nothing is in use: {first:?}");
     team.write("20260101000000_notes.sql", OPEN);
     let refused = team.run(&["migrate", "up", "--no-wait", "--yes"]);
     assert!(refused.code == 1 && refused.out.contains("table-without-isolation"), "{refused:?}");
     assert!(refused.out.contains("nothing was applied"), "{refused:?}");
-    assert_eq!(recorded(&team).await, []);
+    assert_eq!(recorded(&team).await.len(), 1);
     team.write("20260101000000_notes.sql", &format!("{WAIVED}{OPEN}"));
     let waived = team.run(&["migrate", "up", "--no-wait", "--yes"]);
     assert_eq!(waived.code, 0, "{waived:?}");
@@ -89,7 +92,8 @@ async fn production_refuses_errors_unless_they_are_waived_or_left_out() {
     assert_eq!(team.run(&["migrate", "up", "--no-wait", "--yes"]).code, 1);
     let left_out = team.run(&["migrate", "up", "--no-wait", "--yes", "--no-lint"]);
     assert_eq!(left_out.code, 0, "{left_out:?}");
-    let expected = [("20260101000000_notes.sql", "passed"), ("20260102000000_more.sql", "skipped")];
+    let first = ("20251231000000_first.sql", "failed");
+    let expected = [first, ("20260101000000_notes.sql", "passed"), ("20260102000000_more.sql", "skipped")];
     let expected: Vec<_> = expected.iter().map(|(n, l)| ((*n).to_owned(), Some((*l).to_owned()))).collect();
     assert_eq!(recorded(&team).await, expected);
 }
