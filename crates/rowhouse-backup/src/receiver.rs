@@ -105,8 +105,7 @@ impl Receiver {
         let mut replication = self.source.replicate().await?;
         let identity = replication.identify().await?;
         // What another project has begun, or another cluster: its log is not this store's.
-        let timelines = self.store.list_timelines().await?;
-        if !timelines.iter().any(|(system_id, _)| *system_id == identity.system_id) {
+        if !self.store.has_log_of(&identity.system_id).await? {
             return Ok(Ended::Off);
         }
         let start = beating(beat, start::find(&mut replication, &self.source.slot, &self.store)).await?;

@@ -31,8 +31,7 @@ pub(crate) async fn secure(receiver: &Receiver) -> Result<Secured, CannotRun> {
         SlotState::Free { .. } | SlotState::InUse { .. } => {}
     }
     let identity = receiver.source.replicate().await?.identify().await?;
-    let timelines = receiver.store.list_timelines().await?;
-    if !timelines.iter().any(|(system_id, _)| *system_id == identity.system_id) {
+    if !receiver.store.has_log_of(&identity.system_id).await? {
         return Ok(Secured::No);
     }
     let end = commit(&client).await.map_err(rowhouse_db::DbError::from)?;

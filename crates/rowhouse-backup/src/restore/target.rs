@@ -176,8 +176,7 @@ impl Wal {
             }
             if let Some(missing) = next.filter(|next| *next != number) {
                 let name = segment_name(timeline, missing, self.segment_bytes);
-                let why = "the write-ahead log has a gap here; restore to what is before it by --lsn";
-                return Err(StoreError::corrupt(name, why));
+                return Err(gap(name));
             }
             self.files.push((wal.clone(), file.name.clone()));
             next = Some(number + 1);
@@ -189,8 +188,7 @@ impl Wal {
         // What was received after a gap is in pieces of a later segment.
         let later = files.iter().filter_map(|file| parse_piece(&file.name)).any(|(of, _)| *of > *segment);
         if later && target.lsn().is_none() {
-            let why = "the write-ahead log has a gap here; restore to what is before it by --lsn";
-            return Err(StoreError::corrupt(segment, why));
+            return Err(gap(segment));
         }
         if has_pieces {
             self.partial.push(Partial { wal: wal.clone(), segment });
@@ -248,6 +246,10 @@ impl Wal {
         progress.end();
         Ok(())
     }
+}
+
+fn gap(segment: String) -> StoreError {
+    StoreError::corrupt(segment, "the write-ahead log has a gap here; restore to what is before it by --lsn")
 }
 
 fn is_beyond(target: &Target, number: u64, segment_bytes: u64) -> bool {

@@ -113,6 +113,11 @@ impl Store {
         Ok(found)
     }
 
+    /// Whether backups of the cluster were begun in this store.
+    pub(crate) async fn has_log_of(&self, system_id: &str) -> Result<bool, StoreError> {
+        Ok(self.list_timelines().await?.iter().any(|(known, _)| known == system_id))
+    }
+
     /// Whether segments lie there: a new key would open none of them.
     async fn has_log(&self, folder: &str) -> Result<bool, StoreError> {
         Ok(!self.0.blobs.list(folder).await?.is_empty())
