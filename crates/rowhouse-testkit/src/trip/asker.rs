@@ -1,6 +1,7 @@
 //! Whether a request asks, or the process of its own accord, which sets sessions up, resets them, records itself, reloads and
 //! measures. Requests to `/auth/v1` are known by their operation, which is named with BEGIN, and outside of transactions by
-//! the tables and functions of `auth`.
+//! the tables and functions of `auth`. Preparing such a statement is not counted: whether a request has to do so depends on
+//! the connection that the pool gives it.
 
 use std::collections::BTreeMap;
 
@@ -42,7 +43,7 @@ impl Asker {
             b'P' => {
                 let (name, sql) = split(content);
                 self.prepared.insert(name.to_vec(), is_of_auth(sql));
-                is_of_auth(sql)
+                false
             }
             // The portal's name comes first.
             b'B' => self.prepared.get(split(split(content).1).0).copied().unwrap_or(false),
@@ -95,12 +96,13 @@ mod tests {
         let mut asker = Asker::default();
         let prepare = |name: &str, sql: &str| frame(b'P', &format!("{name}\0{sql}\0\0\0"));
         let sync = frame(b'S', "");
-        assert!(asker.is_request(&[prepare("s0", "update auth.sessions set"), sync.clone()].concat()));
+        assert!(!asker.is_request(&[prepare("s0", "update auth.sessions set"), sync.clone()].concat()));
         assert!(!asker.is_request(&prepare("s1", "select version from auth.key_version")));
         assert!(!asker.is_request(&prepare("s2", "update rowhouse.processes set seen_at")));
         let run = |name: &str| [frame(b'B', &format!("\0{name}\0\0\0")), sync.clone()].concat();
         assert!(asker.is_request(&run("s0")));
         assert!(!asker.is_request(&run("s1")));
         assert!(!asker.is_request(&run("s2")));
+        assert!(asker.is_request(&[prepare("", "select auth.uid()"), run("")].concat()));
     }
 }
