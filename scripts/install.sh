@@ -208,6 +208,13 @@ need_pgbouncer() {
   has pgbouncer || fail "there is still no pgbouncer on the PATH" "install PgBouncer with your package manager"
 }
 
+# The other program for backups, which the adapter's tests drive.
+need_pgbackrest() {
+  if has pgbackrest; then return; fi
+  install_packages "pgBackRest" apt "pgbackrest" dnf "pgbackrest" apk "pgbackrest"
+  has pgbackrest || fail "there is still no pgbackrest on the PATH" "install pgBackRest with your package manager"
+}
+
 # The server for the tests of shared rate limits. What the package starts by itself has a port of its own and is left alone.
 need_redis() {
   if has redis-server; then return; fi

@@ -82,6 +82,7 @@ needs dnf need_postgres PostgreSQL "install -y -q postgresql-server postgresql-c
   "dnf install -y postgresql-server postgresql-contrib"
 needs dnf need_pgbouncer PgBouncer "install -y -q pgbouncer" "dnf install -y pgbouncer"
 needs dnf need_redis Redis "install -y -q redis" "dnf install -y redis"
+needs dnf need_pgbackrest pgBackRest "install -y -q pgbackrest" "dnf install -y pgbackrest"
 needs pacman need_compiler "a C compiler" "-S --needed --noconfirm gcc" "pacman -S gcc"
 needs pacman need_postgres PostgreSQL "-S --needed --noconfirm postgresql" "pacman -S postgresql"
 needs pacman need_pgbouncer PgBouncer "-S --needed --noconfirm pgbouncer" "pacman -S pgbouncer"
@@ -89,6 +90,7 @@ needs pacman need_redis Redis "-S --needed --noconfirm valkey" "pacman -S valkey
 needs apk need_compiler "a C compiler" "add -q gcc musl-dev" "apk add gcc musl-dev"
 needs apk need_postgres PostgreSQL "add -q postgresql postgresql-contrib" "apk add postgresql postgresql-contrib"
 needs apk need_redis Redis "add -q redis" "apk add redis"
+needs apk need_pgbackrest pgBackRest "add -q pgbackrest" "apk add pgbackrest"
 
 machine apt-get user installs
 is "apt-get, need_compiler, neither root nor sudo" "$(said need_compiler)" \

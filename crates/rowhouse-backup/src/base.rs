@@ -15,7 +15,9 @@ use rowhouse_module::{CannotRun, Project};
 use tokio::time::Instant;
 
 pub(crate) use facts::{Details, Tablespace};
-pub(crate) use project::{OBJECT as PROJECT_OBJECT, ProjectFile, restore_files};
+pub(crate) use project::{
+    OBJECT as PROJECT_OBJECT, ProjectFile, copy_files, restore_files, save as save_project,
+};
 
 use crate::error::StoreError;
 use crate::lsn::segment_name;
@@ -47,6 +49,7 @@ pub(crate) async fn create(
     require_own_store(store, &identity.system_id).await?;
     let segment_bytes = segment_bytes(&mut replication).await?;
     let client = source.connect().await?;
+    facts::require_primary(&client, &source.slot).await?;
     let details = facts::read(&client, source.is_embedded).await?;
     warn_of_unbounded_slot(&mut replication).await?;
     let is_first = replication.ensure_slot(&source.slot).await?;
@@ -89,7 +92,8 @@ async fn back_up(
     let writer = store.begin_backup(start).await?;
     let finished = async {
         let (ended, details) = copy(&mut backup, &writer, cluster.details, clock).await?;
-        project::save(project, &writer).await?;
+        let finished_at = facts::time(&receiver.source.connect().await?).await?;
+        save_project(project, &writer).await?;
         let (system_id, segment_bytes) = (cluster.system_id, cluster.segment_bytes);
         let range = Range { system_id, timeline: backup.timeline, segment_bytes };
         range.wait(store, (backup.start, ended), &receiving).await?;
@@ -97,6 +101,7 @@ async fn back_up(
             timeline: backup.timeline,
             start_lsn: Some(backup.start),
             stop_lsn: Some(ended.stop),
+            finished_at: Some(finished_at),
             details: serde_json::to_value(details)?,
         })
     };
@@ -113,8 +118,8 @@ async fn back_up(
     }
 }
 
-/// The first backup has failed: without one, WAL is of no use, and would only be kept.
-async fn turn_off(source: &Source) {
+/// The first backup has failed or was interrupted: without one, WAL is of no use, and would only be kept.
+pub(crate) async fn turn_off(source: &Source) {
     if let Err(error) = remove_slot(source).await {
         let slot = &source.slot;
         tracing::warn!("the slot {slot} stays ({error}); remove it with: rowhouse backup disable --yes");

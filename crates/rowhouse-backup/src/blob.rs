@@ -12,6 +12,9 @@ pub(crate) use s3::Bucket;
 
 use crate::error::StoreError;
 
+/// Why an object is not read.
+const TOO_LARGE: &str = "it is larger than what is written here";
+
 /// What a listing says of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Blob {
@@ -42,8 +45,8 @@ pub(crate) trait Blobs: Send + Sync + std::fmt::Debug {
     /// Writes an object.
     fn put<'a>(&'a self, path: &'a str, body: Bytes, put: Put) -> BlobFuture<'a, ()>;
 
-    /// Reads an object.
-    fn get<'a>(&'a self, path: &'a str) -> BlobFuture<'a, Bytes>;
+    /// Reads an object of at most so many bytes; a larger one is [`StoreError::Corrupt`], and is not read into memory.
+    fn get<'a>(&'a self, path: &'a str, most: u64) -> BlobFuture<'a, Bytes>;
 
     /// All objects whose path begins with the prefix, a folder with its `/` or nothing, by path.
     fn list<'a>(&'a self, prefix: &'a str) -> BlobFuture<'a, Vec<Blob>>;

@@ -1,6 +1,6 @@
 //! How bytes become chunks and come back: compressed, then sealed in their place. Leaves reading and writing them to `store`.
 
-use aws_lc_rs::aead::{Aad, LessSafeKey, NONCE_LEN, Nonce};
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce};
 
 use crate::error::StoreError;
 
@@ -36,6 +36,11 @@ impl Place<'_> {
         let last = [u8::from(self.is_last)];
         Aad::from([owner, b"\0", object, b"\0", &number[..], &index[..], &last[..]].concat())
     }
+}
+
+/// The most bytes that a chunk of so many has in the store.
+pub(crate) fn most_sealed(limit: usize) -> u64 {
+    (zstd::zstd_safe::compress_bound(limit) + AES_256_GCM.tag_len()) as u64
 }
 
 /// Compresses and seals.

@@ -4,6 +4,7 @@ mod create;
 mod disable;
 mod drill;
 mod list;
+mod pgbackrest;
 mod point;
 mod prune;
 mod restore;
@@ -18,6 +19,7 @@ pub(crate) use drill::DRILL;
 
 use crate::age::Identity;
 use crate::manifest::BackupId;
+use crate::pgbackrest::PgBackRest;
 use crate::settings::BackupSettings;
 use crate::store::{Store, find_server_key};
 
@@ -26,16 +28,16 @@ pub(crate) const BACKUP: CommandGroup = CommandGroup { command, run };
 
 #[derive(Debug, Subcommand)]
 enum BackupCommand {
-    /// Make a backup now; from the first one on, `up` and `serve` receive write-ahead log for it
+    /// Make a backup now; from the first physical one on, `up` and `serve` receive write-ahead log for it
     #[command(
         after_help = "Example:\n  rowhouse backup create\n  rowhouse backup create --label 'before the move' --json"
     )]
     Create(create::CreateArgs),
     /// Print the backups of the store, the newest first
     #[command(
-        after_help = "Example:\n  rowhouse backup list\n  rowhouse backup list --json | jq -r '.backups[].id'"
+        after_help = "Example:\n  rowhouse backup list\n  rowhouse backup list --points\n  rowhouse backup list --json | jq -r '.backups[].id'"
     )]
-    List(KeyArgs),
+    List(list::ListArgs),
     /// Read backups back, every byte, with their write-ahead log; exit code 1 if something is damaged
     #[command(
         after_help = "Example:\n  rowhouse backup verify\n  rowhouse backup verify 20261128T020000Z-3f2a9c --json | jq '.damage'"
@@ -67,7 +69,11 @@ fn command() -> Command {
 
 fn run<'a>(matches: &'a ArgMatches, context: &'a CommandContext) -> CommandFuture<'a> {
     Box::pin(async move {
-        match BackupCommand::from_arg_matches(matches)? {
+        let command = BackupCommand::from_arg_matches(matches)?;
+        if let Some(adapter) = PgBackRest::of(&context.settings()?.get::<BackupSettings>()) {
+            return pgbackrest::run(context, &adapter, command).await;
+        }
+        match command {
             BackupCommand::List(args) => list::run(context, &args).await,
             BackupCommand::Verify(args) => verify::run(context, args).await,
             BackupCommand::Prune(args) => prune::run(context, args).await,
@@ -88,10 +94,10 @@ pub(crate) struct KeyArgs {
 }
 
 /// The project's store, for writing: makes the server's key if there is none.
-pub(crate) fn store(context: &CommandContext) -> Result<Store, CannotRun> {
+pub(crate) async fn store(context: &CommandContext) -> Result<Store, CannotRun> {
     let settings = context.settings()?.get::<BackupSettings>();
     let (clock, rng) = (context.clock.clone(), context.rng.clone());
-    Ok(Store::open(&settings, &context.project, clock, rng)?)
+    Ok(Store::open(&settings, &context.project, clock, rng).await?)
 }
 
 /// The project's store, for reading. Without any key nothing in it opens, and `list` still says what is there.

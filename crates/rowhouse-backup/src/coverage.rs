@@ -4,6 +4,8 @@
 
 use std::collections::BTreeSet;
 
+use time::OffsetDateTime;
+
 use crate::lsn::Lsn;
 
 /// How many missing segments are named.
@@ -24,6 +26,8 @@ pub(crate) struct Coverage {
     pub(crate) last: Option<(u32, u64)>,
     /// Timeline and number of segments that are missing, the first ones.
     pub(crate) missing: Vec<(u32, u64)>,
+    /// When the last segment was stored.
+    pub(crate) stored_at: Option<OffsetDateTime>,
 }
 
 /// The segments from `start` to `stop`, which have to be there, and on to the newest on the branches.

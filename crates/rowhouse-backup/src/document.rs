@@ -11,6 +11,9 @@ use serde_json::value::RawValue;
 use crate::error::StoreError;
 use crate::key::DataKey;
 
+/// The largest document that is read: the manifest of a backup with a hundred thousand objects has less.
+pub(crate) const MAX_DOCUMENT: u64 = 64 << 20;
+
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Signed {

@@ -72,7 +72,7 @@ pub enum StoreError {
         needed: u64,
     },
     /// A file cannot be read or written.
-    #[error("{path}: {error}")]
+    #[error("{path}: {error}{}", io_remedy(error))]
     Io {
         /// Which.
         path: String,
@@ -97,6 +97,16 @@ pub enum StoreError {
     /// The crypto library or a thread failed; nothing was written.
     #[error("internal: {0}")]
     Internal(&'static str),
+}
+
+fn io_remedy(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        std::io::ErrorKind::PermissionDenied => {
+            "; run as the account that owns it, as `rowhouse up` and `serve` do, or give it to this account (chown)"
+        }
+        std::io::ErrorKind::ReadOnlyFilesystem => "; its file system is mounted read-only",
+        _ => "",
+    }
 }
 
 impl StoreError {

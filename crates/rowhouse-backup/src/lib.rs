@@ -2,6 +2,7 @@
 
 mod age;
 mod base;
+mod before_migration;
 mod blob;
 mod checksum;
 mod chunk;
@@ -12,9 +13,12 @@ mod drill;
 mod error;
 mod interrupt;
 mod key;
+mod logical;
 mod lsn;
 mod manifest;
+mod method;
 mod module;
+mod pgbackrest;
 mod progress;
 mod prune;
 mod receiver;
@@ -30,15 +34,16 @@ mod verify;
 mod wal;
 
 pub use age::{Identity, Recipient};
+pub use before_migration::{Wayback, before_migration};
 pub use error::StoreError;
 pub use key::Keys;
 pub use lsn::{Lsn, parse_segment_name, segment_name};
 pub use manifest::{BackupId, BackupKind, Manifest, ObjectEntry};
 pub use module::BackupModule;
 pub use prune::Pruned;
-pub use settings::BackupSettings;
+pub use settings::{Adapter, BackupMethod, BackupSettings, BeforeMigration};
 pub use store::{
     BackupReader, BackupState, BackupWriter, Condition, Deed, Finish, Listed, ObjectReader, ObjectWriter,
     Point, Record, Start, Store, WalFile, WalStore, ensure_server_key, find_server_key,
 };
-pub use verify::{Checked, Damage, Verification};
+pub use verify::{Checked, Closed, Damage, Verification};

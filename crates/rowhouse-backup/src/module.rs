@@ -3,8 +3,9 @@
 use rowhouse_kernel::settings::GroupSpec;
 use rowhouse_module::{Assembly, CommandGroup, Metric, Module, ModuleFuture};
 
+use crate::pgbackrest::PgBackRest;
 use crate::settings::BackupSettings;
-use crate::{command, receiver, schedule};
+use crate::{command, pgbackrest, receiver, schedule};
 
 /// `backup …`, `drill …` and `[backup]`.
 #[derive(Debug, Clone, Copy)]
@@ -35,6 +36,11 @@ impl Module for BackupModule {
 
     fn start<'a>(&'a self, assembly: &'a mut Assembly) -> ModuleFuture<'a> {
         Box::pin(async {
+            let settings = assembly.origin.settings.get::<BackupSettings>();
+            if let Some(adapter) = PgBackRest::of(&settings) {
+                pgbackrest::start(assembly, adapter);
+                return Ok(());
+            }
             receiver::start(assembly)?;
             schedule::start(assembly)
         })

@@ -44,7 +44,7 @@ impl Progress {
         }
     }
 
-    /// Removes the bar.
+    /// Removes the bar, before something is printed; dropping it does so as well.
     pub(crate) fn end(&mut self) {
         if self.is_terminal {
             let _closed = write!(self.out, "\r\x1b[K");
@@ -57,6 +57,13 @@ impl Progress {
             true => write!(self.out, "\r\x1b[K{text}"),
             false => writeln!(self.out, "{text}"),
         };
+    }
+}
+
+/// After an error, whose message would follow the bar.
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 

@@ -9,7 +9,7 @@ use time::Duration;
 
 use crate::error::StoreError;
 use crate::lsn::{Lsn, parse_segment_name};
-use crate::manifest::{BackupId, Manifest};
+use crate::manifest::{BackupId, BackupKind, Manifest};
 use crate::retention::{Candidate, Reason, Rules, keep};
 use crate::settings::BackupSettings;
 use crate::store::{Condition, Listed, Store};
@@ -133,12 +133,17 @@ fn number(name: &str, segment_bytes: u64) -> Option<u64> {
 }
 
 fn candidate(listed: &Listed, manifest: &Manifest) -> Candidate {
-    let (verified, drilled) = (&listed.state.verified, &listed.state.drilled);
+    let drilled = &listed.state.drilled;
+    // Dumps of two databases of a cluster do not replace one another.
+    let database = match manifest.kind {
+        BackupKind::Logical => manifest.details["database"].as_str().unwrap_or_default(),
+        BackupKind::Physical => "",
+    };
     Candidate {
         id: listed.id.clone(),
-        group: format!("{} {}", manifest.kind.as_str(), manifest.system_id),
+        group: format!("{} {} {database}", manifest.kind.as_str(), manifest.system_id),
         started_at: manifest.started_at,
-        is_damaged: verified.as_ref().is_some_and(|record| !record.good),
+        is_damaged: listed.is_damaged(),
         drilled_at: drilled.as_ref().filter(|record| record.good).map(|record| record.at),
     }
 }

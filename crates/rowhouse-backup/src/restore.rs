@@ -2,7 +2,10 @@
 //! leaves a cluster that was shut down cleanly. Leaves what is checked in it to its callers.
 
 mod config;
+pub(crate) mod foreign;
 mod log;
+pub(crate) mod logical;
+pub(crate) mod password;
 mod target;
 mod unpack;
 
@@ -52,7 +55,9 @@ pub(crate) async fn locate(
         return Ok(reader);
     }
     let listed = store.list().await?;
-    let good: Vec<&Manifest> = listed.iter().filter_map(|listed| listed.manifest()).collect();
+    // What verify has found damaged is restored only by its name.
+    let whole = listed.iter().filter(|listed| !listed.is_damaged());
+    let good: Vec<&Manifest> = whole.filter_map(|listed| listed.manifest()).collect();
     let fit = good
         .iter()
         .rev()

@@ -1,6 +1,6 @@
 //! Makes a backup at the times of `backup.schedule`, reads it back and removes old ones; reports how old the last ones are.
 //!
-//! Leaves making it to `base`, and the times to the cron patterns of jobs.
+//! Leaves making it to `method`, and the times to the cron patterns of jobs.
 
 mod age;
 
@@ -15,9 +15,9 @@ use rowhouse_kernel::{SharedClock, SharedRng};
 use rowhouse_module::{Assembly, CannotRun, HealthCheck, Project, Weight};
 use time::OffsetDateTime;
 
-use crate::base;
-use crate::receiver::{Receiver, Status, save_interval};
-use crate::settings::BackupSettings;
+use crate::manifest::BackupKind;
+use crate::method::{Making, Method};
+use crate::settings::{BackupMethod, BackupSettings};
 use crate::source::{Source, is_on};
 use crate::store::{Condition, Listed, Store};
 
@@ -94,37 +94,35 @@ impl Work {
         }
     }
 
-    /// Makes a backup if it is time, and backups are on.
+    /// Makes a backup if it is time, and backups are on: the slot says so, or the settings want dumps.
     async fn turn(&self) -> Result<(), CannotRun> {
-        // Whether the database answers is a check of its own.
-        if !is_on(&self.control, &self.source.slot).await.unwrap_or(false) {
-            return Ok(());
-        }
-        let store = Store::open(&self.settings, &self.project, self.clock.clone(), self.rng.clone())?;
+        let method = match self.settings.method {
+            BackupMethod::Logical => Method::Logical { reason: "backup.method is logical".to_owned() },
+            // Whether the database answers is a check of its own.
+            _ if is_on(&self.control, &self.source.slot).await.unwrap_or(false) => Method::Physical,
+            _ => return Ok(()),
+        };
+        let store = Store::open(&self.settings, &self.project, self.clock.clone(), self.rng.clone()).await?;
         let listed = store.list().await?;
         age::show(&listed);
-        if !is_due(&self.cron, &listed, self.clock.now()) {
+        if !is_due(&self.cron, &of(&method, listed), self.clock.now()) {
             return Ok(());
         }
         // Released with the connection. Whoever had it may have made the backup meanwhile.
         let client = self.source.connect().await?;
         let taken =
             client.query_one("select pg_try_advisory_lock($1)", &[&LOCK]).await.map_err(DbError::from)?;
-        if taken.get::<_, bool>(0) && is_due(&self.cron, &store.list().await?, self.clock.now()) {
-            self.back_up(store).await?;
+        let listed = of(&method, store.list().await?);
+        if taken.get::<_, bool>(0) && is_due(&self.cron, &listed, self.clock.now()) {
+            self.back_up(store, &method).await?;
         }
         Ok(())
     }
 
     /// A backup counts when it has been read back.
-    async fn back_up(&self, store: Store) -> Result<(), CannotRun> {
-        let receiver = Receiver {
-            source: self.source.clone(),
-            store: store.clone(),
-            status: Arc::new(Status::default()),
-            save_interval: save_interval(&self.settings),
-        };
-        let made = base::create(&receiver, &self.project, LABEL, &self.clock).await?;
+    async fn back_up(&self, store: Store, method: &Method) -> Result<(), CannotRun> {
+        let Self { settings, source, project, clock, .. } = self;
+        let made = Making { settings, source, store: &store, project, clock }.create(method, LABEL).await?;
         let found = store.verify(Some(&made.id), &mut |_| {}).await?;
         if let Some(damage) = found.damage.first() {
             let (object, why) = (&damage.object, &damage.why);
@@ -139,6 +137,16 @@ impl Work {
         let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
         failure.as_ref().map_or(Ok(()), |why| Err(format!("no scheduled backup was made: {why}")))
     }
+}
+
+/// Without finished backups of the other kind: a dump before a migration is no reason to make no physical one.
+fn of(method: &Method, mut listed: Vec<Listed>) -> Vec<Listed> {
+    let kind = match method {
+        Method::Physical => BackupKind::Physical,
+        Method::Logical { .. } => BackupKind::Logical,
+    };
+    listed.retain(|listed| listed.manifest().is_none_or(|manifest| manifest.kind == kind));
+    listed
 }
 
 /// Whether a time of the schedule has passed since the last good backup began. Times that nobody was there for count once.

@@ -5,14 +5,49 @@ use std::path::{Path, PathBuf};
 use reqwest::Url;
 use rowhouse_jobs::Cron;
 use rowhouse_kernel::settings::{Check, Findings, Settings};
-use rowhouse_kernel::{Secret, settings};
+use rowhouse_kernel::{Secret, settings, words};
 
 use crate::age::{Identity, Recipient};
 
 const KIB: u64 = 1024;
 const SMALLEST_CHUNK: u64 = 64 * KIB;
-const LARGEST_CHUNK: u64 = 64 * 1024 * KIB;
+/// The most that is compressed at once, and so decompressed.
+pub(crate) const LARGEST_CHUNK: u64 = 64 * 1024 * KIB;
 const MOST_PARALLEL: u64 = 32;
+
+words! {
+    /// What `backup create` and the schedule make.
+    pub enum BackupMethod {
+        /// Physical, or logical where the server gives no replication.
+        Auto = "auto",
+        /// The files of the cluster, and its write-ahead log: restores to any time.
+        Physical = "physical",
+        /// A dump of the database by pg_dump: restores to the moment at which it began.
+        Logical = "logical",
+    }
+}
+
+words! {
+    /// Who makes the backups.
+    pub enum Adapter {
+        /// This program.
+        None = "none",
+        /// pgBackRest, where a cluster uses it already.
+        PgBackRest = "pgbackrest",
+    }
+}
+
+words! {
+    /// When `migrate up` makes a dump first.
+    pub enum BeforeMigration {
+        /// In production, if no write-ahead log is kept and a store was chosen.
+        Auto = "auto",
+        /// Always when no write-ahead log is kept.
+        On = "on",
+        /// Never.
+        Off = "off",
+    }
+}
 
 settings! {
     /// Backups of the cluster and its write-ahead log. They begin with the first `rowhouse backup create`.
@@ -31,6 +66,18 @@ settings! {
         pub escrow: Vec<String> = Vec::new(),
         /// The server's own key (`AGE-SECRET-KEY-1…`). Unset: `.rowhouse/keys/backup.key`, made when it is first needed.
         pub server_key: Option<Secret> = None,
+        /// What is made: `physical`, `logical` (pg_dump; the schedule makes dumps only if this says so), or `auto`: physical where the server lets the login replicate, logical elsewhere.
+        pub method: BackupMethod = BackupMethod::Auto,
+        /// URL of a login that reads every row (`bypassrls`), for dumps. Unset: the project's.
+        pub dump_url: Option<Secret> = None,
+        /// Whether `migrate up` makes a dump first where no write-ahead log is kept to go back by: `on`, `off`, or `auto`: in production, if `backup.store` was chosen.
+        pub before_migration: BeforeMigration = BeforeMigration::Auto,
+        /// Who makes the backups: `none` is this program, `pgbackrest` a pgBackRest that backs the cluster up already and has its own repository, keys, schedule and retention.
+        pub adapter: Adapter = Adapter::None,
+        /// The stanza of pgBackRest.
+        pub stanza: Option<String> = None,
+        /// pgBackRest's configuration file. Unset: the one where it looks by itself.
+        pub pgbackrest_config: Option<String> = None,
         /// When a backup is made: a cron pattern, in UTC.
         pub schedule: String = "0 2 * * *".to_owned(),
         /// For how many days the newest backup of each day is kept, at least 1.
@@ -64,6 +111,12 @@ impl Check for BackupSettings {
         if !(1..=MOST_PARALLEL).contains(&self.parallel_chunks) {
             findings.refuse("parallel_chunks", format!("expected 1 to {MOST_PARALLEL}"));
         }
+        if let Some(Err(why)) = self.dump_url.as_ref().map(rowhouse_db::url::check) {
+            findings.refuse("dump_url", why.to_string());
+        }
+        if self.adapter == Adapter::PgBackRest && self.stanza.as_deref().unwrap_or_default().is_empty() {
+            findings.refuse("stanza", "not set; `backup.adapter = \"pgbackrest\"` needs it");
+        }
         if let Err(why) = self.cron() {
             findings.refuse("schedule", why);
         }
@@ -89,6 +142,12 @@ impl BackupSettings {
     /// What is wrong with the pattern.
     pub fn cron(&self) -> Result<Cron, String> {
         Cron::parse(&self.schedule, "UTC").map_err(|error| error.to_string())
+    }
+
+    /// Whether somebody has decided where backups are kept, by the settings or by having made one.
+    #[must_use]
+    pub fn has_store(&self, project: &Path) -> bool {
+        self.store != Self::default().store || self.folder(project).is_dir()
     }
 
     /// Bucket and prefix of an S3 store.

@@ -6,10 +6,10 @@
 mod point;
 mod read;
 mod record;
+mod server_key;
 mod wal;
 mod write;
 
-use std::io::Write;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -19,7 +19,7 @@ use time::OffsetDateTime;
 
 use crate::age::Identity;
 use crate::blob::{Blob, Blobs, Bucket, Disk, Put};
-use crate::document::Document;
+use crate::document::{Document, MAX_DOCUMENT};
 use crate::error::StoreError;
 use crate::key::{DataKey, Keys};
 use crate::manifest::{BackupId, FORMAT, Manifest};
@@ -28,11 +28,10 @@ use crate::settings::BackupSettings;
 pub use point::Point;
 pub use read::{BackupReader, ObjectReader};
 pub use record::{BackupState, Deed, Record};
+pub use server_key::{ensure_server_key, find_server_key};
 pub use wal::{WalFile, WalStore};
 pub use write::{BackupWriter, Finish, ObjectWriter, Start};
 
-/// Name of the server's key below `.rowhouse`.
-const SERVER_KEY: &str = "keys/backup.key";
 /// What makes a backup one.
 const MANIFEST: &str = "manifest.json";
 
@@ -100,6 +99,12 @@ impl Condition {
 }
 
 impl Listed {
+    /// Whether its last verification found damage.
+    #[must_use]
+    pub fn is_damaged(&self) -> bool {
+        self.state.verified.as_ref().is_some_and(|record| !record.good)
+    }
+
     /// The manifest of a good backup.
     #[must_use]
     pub fn manifest(&self) -> Option<&Manifest> {
@@ -110,86 +115,7 @@ impl Listed {
     }
 }
 
-/// The server's key: that of the settings, else the project's; `None` if it was never needed.
-///
-/// # Errors
-/// If the file cannot be read, or holds something else.
-pub fn find_server_key(settings: &BackupSettings, project: &Project) -> Result<Option<Identity>, StoreError> {
-    if let Some(key) = &settings.server_key {
-        let invalid = || StoreError::Invalid("backup.server_key is not a private key of age".to_owned());
-        return Identity::parse(key.expose()).ok_or_else(invalid).map(Some);
-    }
-    let file = project.private(SERVER_KEY);
-    match std::fs::read_to_string(&file) {
-        Ok(text) => Identity::parse(&text).map(Some).ok_or_else(|| {
-            StoreError::Invalid(format!(
-                "{} is not a private key of age; restore it from a copy",
-                file.display()
-            ))
-        }),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(StoreError::io(&file, error)),
-    }
-}
-
-/// The same, made when it is first needed.
-///
-/// # Errors
-/// If the file cannot be read or written, or holds something else.
-pub fn ensure_server_key(
-    settings: &BackupSettings,
-    project: &Project,
-    rng: &SharedRng,
-) -> Result<Identity, StoreError> {
-    match find_server_key(settings, project)? {
-        Some(key) => Ok(key),
-        None => make_server_key(project, rng),
-    }
-}
-
-/// Two processes that make it at once get the same: only one creates the file.
-fn make_server_key(project: &Project, rng: &SharedRng) -> Result<Identity, StoreError> {
-    use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-    let file = project.private(SERVER_KEY);
-    let failed = |error: std::io::Error| StoreError::io(&file, error);
-    let refused = |error: rowhouse_module::CannotRun| StoreError::Invalid(error.to_string());
-    project.ensure_private().map_err(refused)?;
-    let folder = file.parent().unwrap_or(&file);
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
-    let key = Identity::generate(&**rng).ok_or(StoreError::Internal("the crypto library made no key"))?;
-    let text = format!("# public key: {}\n{}\n", key.recipient(), key.expose().as_str());
-    let aside = file.with_extension(format!("new-{}", std::process::id()));
-    let mut options = std::fs::OpenOptions::new();
-    let mut written =
-        options.write(true).create(true).truncate(true).mode(0o600).open(&aside).map_err(failed)?;
-    written.write_all(text.as_bytes()).and_then(|()| written.sync_all()).map_err(failed)?;
-    let linked = std::fs::hard_link(&aside, &file);
-    std::fs::remove_file(&aside).map_err(failed)?;
-    match linked {
-        Ok(()) => Ok(key),
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-            let text = std::fs::read_to_string(&file).map_err(failed)?;
-            Identity::parse(&text).ok_or(StoreError::Internal("another process has written no key"))
-        }
-        Err(error) => Err(failed(error)),
-    }
-}
-
 impl Store {
-    /// The store of the settings, opened with the server's key.
-    ///
-    /// # Errors
-    /// If the key cannot be read or made.
-    pub fn open(
-        settings: &BackupSettings,
-        project: &Project,
-        clock: SharedClock,
-        rng: SharedRng,
-    ) -> Result<Self, StoreError> {
-        let identity = ensure_server_key(settings, project, &rng)?;
-        Self::open_with(settings, project, identity, clock, rng)
-    }
-
     /// The store of the settings, opened with another key, such as the escrow key.
     ///
     /// # Errors
@@ -222,9 +148,10 @@ impl Store {
         self.0.blobs.place()
     }
 
-    /// The time, as everything that is written has it.
+    /// The time, as everything that is written has it: to the millisecond.
     pub(crate) fn now(&self) -> OffsetDateTime {
-        self.0.clock.now()
+        let now = self.0.clock.now();
+        now.replace_millisecond(now.millisecond()).unwrap_or(now)
     }
 
     /// Everything that is or was to become a backup, the oldest first.
@@ -258,7 +185,7 @@ impl Store {
     /// The manifest of a backup, authenticated, and its data key.
     pub(crate) async fn manifest(&self, id: &BackupId) -> Result<(Manifest, DataKey), StoreError> {
         let path = manifest_path(id);
-        let bytes = match self.0.blobs.get(&path).await {
+        let bytes = match self.0.blobs.get(&path, MAX_DOCUMENT).await {
             Err(StoreError::NotFound { .. }) => {
                 return Err(StoreError::NotFound { what: format!("a backup {id}") });
             }

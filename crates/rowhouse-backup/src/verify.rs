@@ -2,16 +2,17 @@
 //!
 //! Leaves starting a restored cluster to a drill.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::json;
 
 use crate::coverage::{Coverage, branches, covered};
 use crate::error::StoreError;
+use crate::logical;
 use crate::lsn::{parse_segment_name, segment_name};
-use crate::manifest::{BackupId, Manifest};
-use crate::store::{Condition, Deed, Store, WalStore};
+use crate::manifest::{BackupId, BackupKind, Manifest, ObjectEntry};
+use crate::store::{Condition, Deed, ObjectReader, Store, WalFile, WalStore};
 
 /// Something that is not as it was written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -47,13 +48,30 @@ pub struct Verification {
     pub damage: Vec<Damage>,
     /// Backups that were never finished; they do not count as damage.
     pub incomplete: Vec<BackupId>,
+    /// What the key does not open, with those for whom it is sealed: nobody knows whether it is good.
+    pub closed: Vec<Closed>,
+}
+
+/// Something that another key opens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Closed {
+    /// Path in the store.
+    pub object: String,
+    /// Public keys whose owners can open it.
+    pub recipients: String,
 }
 
 impl Verification {
-    /// Whether nothing is damaged.
+    /// Whether everything was read, and nothing is damaged.
     #[must_use]
     pub fn is_good(&self) -> bool {
-        self.damage.is_empty()
+        self.damage.is_empty() && self.closed.is_empty()
+    }
+
+    /// Whether there was nothing to read.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.backups.is_empty() && self.wal_files == 0 && self.damage.is_empty() && self.closed.is_empty()
     }
 }
 
@@ -69,7 +87,7 @@ impl Store {
     /// Reads one backup with its log, or everything, and records the result with each backup.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] if there is no such backup, [`StoreError::WrongKey`], and if the store does not answer. Damage is no
+    /// [`StoreError::NotFound`] if there is no such backup, and if the store does not answer. Damage is no
     /// error: it is what was looked for.
     pub async fn verify(
         &self,
@@ -104,14 +122,15 @@ impl Store {
     pub(crate) async fn coverage(&self, manifest: &Manifest) -> Result<Option<Coverage>, StoreError> {
         let (Some(start), Some(stop)) = (manifest.start_lsn, manifest.stop_lsn) else { return Ok(None) };
         let bytes = manifest.wal_segment_bytes;
-        let (mut present, mut histories) = (BTreeSet::new(), Vec::new());
+        let (mut present, mut histories) = (BTreeMap::new(), Vec::new());
         for (system_id, timeline) in self.list_timelines().await? {
             if system_id != manifest.system_id || timeline < manifest.timeline {
                 continue;
             }
             let wal = self.open_wal(&system_id, timeline).await?;
             let files = wal.list().await?;
-            present.extend(files.iter().filter_map(|file| parse_segment_name(&file.name, bytes)));
+            let whole = |file: &WalFile| Some((parse_segment_name(&file.name, bytes)?, file.modified));
+            present.extend(files.iter().filter_map(whole));
             let history = format!("{timeline:08X}.history");
             if files.iter().any(|file| file.name == history) {
                 let text = wal.get(&history).await?;
@@ -119,12 +138,15 @@ impl Store {
             }
         }
         let branches = branches(manifest.timeline, stop, bytes, &histories);
-        Ok(Some(covered((start.segment(bytes), stop.segment(bytes)), &branches, &present)))
+        let names: BTreeSet<(u32, u64)> = present.keys().copied().collect();
+        let mut coverage = covered((start.segment(bytes), stop.segment(bytes)), &branches, &names);
+        coverage.stored_at = coverage.last.and_then(|last| present.get(&last).copied());
+        Ok(Some(coverage))
     }
 }
 
 impl Verifier<'_> {
-    /// Damage is noted, everything else ends the verification.
+    /// Damage and what another key opens are noted; everything else ends the verification.
     fn note(&mut self, error: StoreError) -> Result<(), StoreError> {
         match error {
             StoreError::Corrupt { object, chunk, why } => {
@@ -133,6 +155,10 @@ impl Verifier<'_> {
             }
             StoreError::NotFound { what } => {
                 self.found.damage.push(Damage { object: what, chunk: None, why: "it is missing".to_owned() });
+                Ok(())
+            }
+            StoreError::WrongKey { what: object, recipients } => {
+                self.found.closed.push(Closed { object, recipients });
                 Ok(())
             }
             error => Err(error),
@@ -147,17 +173,7 @@ impl Verifier<'_> {
         }
         let reader = self.store.open_backup(id).await?;
         for entry in &manifest.objects {
-            let mut object = reader.object(&entry.name)?;
-            loop {
-                match object.next().await {
-                    Ok(Some(bytes)) => (self.progress)(bytes.len() as u64),
-                    Ok(None) => break,
-                    Err(error) => {
-                        self.note(error)?;
-                        break;
-                    }
-                }
-            }
+            self.object(manifest, entry, reader.object(&entry.name)?).await?;
         }
         if let Err(error) = self.store.require_records(id).await {
             self.note(error)?;
@@ -168,6 +184,41 @@ impl Verifier<'_> {
         self.store.record(id, Deed::Verified, good, json!({ "damage": damage })).await?;
         self.found.backups.push(Checked { id: id.clone(), good, bytes });
         Ok(())
+    }
+
+    /// Reads an object to its end. pg_restore has to accept what is an archive of pg_dump, where it is installed.
+    async fn object(
+        &mut self,
+        manifest: &Manifest,
+        entry: &ObjectEntry,
+        mut object: ObjectReader,
+    ) -> Result<(), StoreError> {
+        let is_archive = manifest.kind == BackupKind::Logical && entry.name == logical::ARCHIVE;
+        let version = manifest.details["pg_dump"].as_u64().and_then(|version| u32::try_from(version).ok());
+        let mut archive = version.filter(|_| is_archive).and_then(logical::lists);
+        loop {
+            match object.next().await {
+                Ok(Some(bytes)) => {
+                    (self.progress)(bytes.len() as u64);
+                    if let Some(archive) = &mut archive {
+                        // It reads the table of contents only, which comes first.
+                        archive.feed(&bytes).await;
+                    }
+                }
+                Ok(None) => break,
+                Err(error) => return self.note(error),
+            }
+        }
+        match archive {
+            Some(archive) => match archive.end().await {
+                Ok(()) => Ok(()),
+                Err(why) => self.note(StoreError::corrupt(
+                    format!("backups/{}/data/{}", manifest.id, entry.name),
+                    why.to_string(),
+                )),
+            },
+            None => Ok(()),
+        }
     }
 
     /// The segments that the backup needs, and those after it.

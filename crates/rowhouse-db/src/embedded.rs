@@ -19,9 +19,10 @@ use rowhouse_kernel::Secret;
 
 pub use account::Account;
 pub use binaries::{
-    Binaries, MINIMUM_VERSION, data_version, find_binaries, find_binaries_for, find_program, require_binaries,
+    Binaries, MINIMUM_VERSION, data_version, find_binaries, find_binaries_for, find_client, find_program,
+    require_binaries,
 };
-pub use cluster::{data_folder, prepare_folder};
+pub use cluster::{create, data_folder, prepare_folder};
 pub use postmaster::stop_orphan;
 pub use process::{PortOwner, holds_open, is_replaced, port_owner};
 pub use supervisor::{Embedded, Progress};

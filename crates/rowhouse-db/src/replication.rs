@@ -19,6 +19,7 @@ use rowhouse_kernel::{Secret, SharedClock};
 
 pub use base::{Archive, BaseBackup, BasePart, Ended};
 pub use lsn::{BadLsn, Lsn};
+pub use refusal::is_withheld;
 pub use stream::{WalMessage, WalStream};
 
 use crate::error::DbError;
@@ -83,7 +84,7 @@ impl Replication {
     /// # Errors
     /// The connection's.
     pub async fn identify(&mut self) -> Result<Identity, DbError> {
-        let row = self.row("IDENTIFY_SYSTEM").await?;
+        let row = self.row("IDENTIFY_SYSTEM").await.map_err(refusal::of_command)?;
         Ok(Identity {
             system_id: column(&row, 0)?.to_owned(),
             timeline: number(&row, 1)?,

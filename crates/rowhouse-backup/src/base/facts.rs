@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use rowhouse_db::DbError;
 use rowhouse_db::replication::Archive;
+use rowhouse_module::CannotRun;
 use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
 use tokio_postgres::Client;
 
 /// The `details` of a physical backup.
@@ -38,6 +40,31 @@ impl Tablespace {
     pub(super) fn of(archive: &Archive) -> Option<Self> {
         let oid = archive.name.strip_suffix(".tar")?.parse().ok()?;
         Some(Self { oid, location: archive.location.clone(), archive: archive.name.clone() })
+    }
+}
+
+/// By the server's clock, as transactions are stamped.
+pub(super) async fn time(client: &Client) -> Result<OffsetDateTime, DbError> {
+    Ok(client.query_one("select date_trunc('milliseconds', clock_timestamp())", &[]).await?.get(0))
+}
+
+/// Refused before anything is read: a standby ends its backup at another's pleasure, and whoever uses the slot for something else
+/// would lose it.
+pub(super) async fn require_primary(client: &Client, slot: &str) -> Result<(), CannotRun> {
+    let sql = "select pg_is_in_recovery(), (select slot_type from pg_replication_slots where slot_name = $1)";
+    let row = client.query_one(sql, &[&slot]).await.map_err(DbError::from)?;
+    if row.get(0) {
+        return Err(CannotRun::because(
+            "the server is a standby, whose backups end when its primary wills; give the primary's address as db.direct_url \
+             (DATABASE_DIRECT_URL)",
+        ));
+    }
+    match row.get::<_, Option<&str>>(1) {
+        Some("logical") => Err(CannotRun::because(format!(
+            "the replication slot {slot} is logical and belongs to something else; drop it: select \
+             pg_drop_replication_slot('{slot}')"
+        ))),
+        _ => Ok(()),
     }
 }
 

@@ -29,7 +29,7 @@ pub(crate) struct ProjectFile {
 }
 
 /// Writes the files as one object.
-pub(super) async fn save(project: &Project, writer: &BackupWriter) -> Result<(), CannotRun> {
+pub(crate) async fn save(project: &Project, writer: &BackupWriter) -> Result<(), CannotRun> {
     let root = project.root().to_owned();
     let files = tokio::task::spawn_blocking(move || collect(&root));
     let files = files.await.map_err(|error| CannotRun::because(error.to_string()))??;
@@ -74,6 +74,11 @@ fn add(root: &Path, path: &Path, files: &mut Vec<ProjectFile>, bytes: &mut u64) 
     let content = STANDARD.encode(std::fs::read(&full).map_err(failed)?);
     files.push(ProjectFile { path: text.to_owned(), mode: entry.permissions().mode() & 0o777, content });
     Ok(())
+}
+
+/// Copies the files of a project into a new one's folder.
+pub(crate) fn copy_files(from: &Project, to: &Project) -> Result<(), CannotRun> {
+    restore_files(to.root(), &collect(from.root())?)
 }
 
 /// Writes the files of a backup into a project's folder.

@@ -4,7 +4,7 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use time::OffsetDateTime;
 
-use super::{Blob, BlobFuture, Blobs, Put};
+use super::{Blob, BlobFuture, Blobs, Put, TOO_LARGE};
 use crate::error::StoreError;
 
 /// The beginning of names of files that are being written.
@@ -68,12 +68,13 @@ impl Blobs for Disk {
         })
     }
 
-    fn get<'a>(&'a self, path: &'a str) -> BlobFuture<'a, Bytes> {
+    fn get<'a>(&'a self, path: &'a str, most: u64) -> BlobFuture<'a, Bytes> {
         let path = path.to_owned();
         self.off(move |root| {
             let file = inside(root, &path)?;
-            match fs::read(&file) {
-                Ok(bytes) => Ok(Bytes::from(bytes)),
+            match read(&file, most) {
+                Ok(Some(bytes)) => Ok(Bytes::from(bytes)),
+                Ok(None) => Err(StoreError::corrupt(path, TOO_LARGE)),
                 Err(error) if error.kind() == ErrorKind::NotFound => Err(StoreError::NotFound { what: path }),
                 Err(error) => Err(StoreError::io(&file, error)),
             }
@@ -147,6 +148,19 @@ fn inside(root: &Path, path: &str) -> Result<PathBuf, StoreError> {
     } else {
         Err(StoreError::Invalid(format!("\"{path}\" is not a path in a store")))
     }
+}
+
+/// None if there is more than `most`.
+fn read(file: &Path, most: u64) -> std::io::Result<Option<Vec<u8>>> {
+    let file = File::open(file)?;
+    let length = file.metadata()?.len();
+    if length > most {
+        return Ok(None);
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
+    // The file may grow meanwhile.
+    file.take(most + 1).read_to_end(&mut bytes)?;
+    Ok(Some(bytes).filter(|bytes| bytes.len() as u64 <= most))
 }
 
 fn write(folder: &Path, aside: &Path, body: &[u8]) -> std::io::Result<()> {

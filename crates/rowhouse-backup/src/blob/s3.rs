@@ -7,13 +7,13 @@ mod sign;
 
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Client, Method, StatusCode, Url};
 use rowhouse_kernel::SharedClock;
 use time::OffsetDateTime;
 
-use super::{Blob, BlobFuture, Blobs, Put};
+use super::{Blob, BlobFuture, Blobs, Put, TOO_LARGE};
 use crate::error::StoreError;
 use crate::settings::BackupSettings;
 use answer::{Failure, Page};
@@ -26,8 +26,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// How long one attempt may take.
 const TIMEOUT: Duration = Duration::from_mins(1);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Nothing that is written here is larger.
-const MAX_BYTES: u64 = 2 << 30;
+/// Listings, which have a thousand objects each, and answers that are errors.
+const MAX_ANSWER: u64 = 16 << 20;
 /// Listings of a thousand objects each: no store has more.
 const MAX_PAGES: usize = 100_000;
 /// What a query must encode, besides letters and digits.
@@ -48,6 +48,24 @@ pub(crate) struct Bucket {
 struct Answer {
     status: StatusCode,
     body: Bytes,
+}
+
+/// What is asked.
+#[derive(Clone)]
+struct Ask<'a> {
+    method: Method,
+    key: &'a str,
+    query: &'a str,
+    body: Bytes,
+    put: Put,
+    /// The most bytes that the answer may have.
+    most: u64,
+}
+
+impl<'a> Ask<'a> {
+    fn new(method: Method, key: &'a str) -> Self {
+        Self { method, key, query: "", body: Bytes::new(), put: Put::Replace, most: MAX_ANSWER }
+    }
 }
 
 impl Bucket {
@@ -74,17 +92,10 @@ impl Bucket {
     }
 
     /// Sends a request until there is an answer that more attempts would not change.
-    async fn send(
-        &self,
-        method: Method,
-        key: &str,
-        query: &str,
-        body: Bytes,
-        put: Put,
-    ) -> Result<Answer, StoreError> {
+    async fn send(&self, ask: Ask<'_>) -> Result<Answer, StoreError> {
         let mut attempt = 1;
         loop {
-            let failed = match self.send_once(method.clone(), key, query, body.clone(), put).await {
+            let failed = match self.send_once(ask.clone()).await {
                 Ok(answer) if is_busy(answer.status) => {
                     self.unreachable(Failure::read(answer.status, &answer.body))
                 }
@@ -99,14 +110,8 @@ impl Bucket {
         }
     }
 
-    async fn send_once(
-        &self,
-        method: Method,
-        key: &str,
-        query: &str,
-        body: Bytes,
-        put: Put,
-    ) -> Result<Answer, StoreError> {
+    async fn send_once(&self, ask: Ask<'_>) -> Result<Answer, StoreError> {
+        let Ask { method, key, query, body, put, most } = ask;
         let mut url = self.url.join(key).map_err(|_| StoreError::Invalid(format!("\"{key}\" is no path")))?;
         url.set_query((!query.is_empty()).then_some(query));
         let host = url.host_str().unwrap_or_default();
@@ -121,12 +126,16 @@ impl Bucket {
             request = request.header("if-none-match", "*");
         }
         let failed = |error: reqwest::Error| self.unreachable(no_answer(error));
-        let response = request.send().await.map_err(failed)?;
-        if response.content_length().is_some_and(|bytes| bytes > MAX_BYTES) {
-            return Err(StoreError::corrupt(key, "it is larger than anything that is written here"));
-        }
+        let mut response = request.send().await.map_err(failed)?;
         let status = response.status();
-        Ok(Answer { status, body: response.bytes().await.map_err(failed)? })
+        let mut body = BytesMut::new();
+        while let Some(bytes) = response.chunk().await.map_err(failed)? {
+            if (body.len() + bytes.len()) as u64 > most {
+                return Err(StoreError::corrupt(key, TOO_LARGE));
+            }
+            body.extend_from_slice(&bytes);
+        }
+        Ok(Answer { status, body: body.freeze() })
     }
 
     /// What an answer means that is no success.
@@ -157,7 +166,7 @@ impl Bucket {
         // In the order of their names, as the signature demands.
         let token = token.map(|token| format!("continuation-token={}&", encoded(token))).unwrap_or_default();
         let query = format!("{token}list-type=2&prefix={}", encoded(&self.key(prefix)));
-        let answer = self.send(Method::GET, "", &query, Bytes::new(), Put::Replace).await?;
+        let answer = self.send(Ask { query: &query, ..Ask::new(Method::GET, "") }).await?;
         if !answer.status.is_success() {
             return Err(self.failed("the bucket", &answer));
         }
@@ -172,14 +181,19 @@ impl Blobs for Bucket {
 
     fn put<'a>(&'a self, path: &'a str, body: Bytes, put: Put) -> BlobFuture<'a, ()> {
         Box::pin(async move {
-            let answer = self.send(Method::PUT, &self.key(path), "", body, put).await?;
+            let key = self.key(path);
+            let answer = self.send(Ask { body, put, ..Ask::new(Method::PUT, &key) }).await?;
             if answer.status.is_success() { Ok(()) } else { Err(self.failed(path, &answer)) }
         })
     }
 
-    fn get<'a>(&'a self, path: &'a str) -> BlobFuture<'a, Bytes> {
+    fn get<'a>(&'a self, path: &'a str, most: u64) -> BlobFuture<'a, Bytes> {
         Box::pin(async move {
-            let answer = self.send(Method::GET, &self.key(path), "", Bytes::new(), Put::Replace).await?;
+            let key = self.key(path);
+            let answer = self.send(Ask { most: most.max(MAX_ANSWER), ..Ask::new(Method::GET, &key) }).await?;
+            if answer.body.len() as u64 > most {
+                return Err(StoreError::corrupt(path, TOO_LARGE));
+            }
             if answer.status.is_success() { Ok(answer.body) } else { Err(self.failed(path, &answer)) }
         })
     }
@@ -206,7 +220,7 @@ impl Blobs for Bucket {
 
     fn delete<'a>(&'a self, path: &'a str) -> BlobFuture<'a, ()> {
         Box::pin(async move {
-            let answer = self.send(Method::DELETE, &self.key(path), "", Bytes::new(), Put::Replace).await?;
+            let answer = self.send(Ask::new(Method::DELETE, &self.key(path))).await?;
             let is_gone = answer.status.is_success() || answer.status == StatusCode::NOT_FOUND;
             if is_gone { Ok(()) } else { Err(self.failed(path, &answer)) }
         })

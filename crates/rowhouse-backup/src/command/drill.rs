@@ -54,7 +54,7 @@ fn run<'a>(matches: &'a ArgMatches, context: &'a CommandContext) -> CommandFutur
 async fn drill(context: &CommandContext, args: &RunArgs) -> Result<CommandOutcome, CannotRun> {
     let id = args.id.as_deref().map(backup_id).transpose()?;
     let store = match &args.escrow_key {
-        None => store(context)?,
+        None => store(context).await?,
         Some(file) => {
             let settings = context.settings()?.get::<BackupSettings>();
             let (clock, rng) = (context.clock.clone(), context.rng.clone());

@@ -9,8 +9,9 @@ use time::format_description::well_known::Rfc3339;
 
 use super::KeyArgs;
 use crate::coverage::Coverage;
+use crate::error::StoreError;
 use crate::lsn::Lsn;
-use crate::manifest::Manifest;
+use crate::manifest::{BackupKind, Manifest};
 use crate::store::{Condition, Listed, Record, Store};
 
 const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
@@ -22,13 +23,59 @@ struct Line {
     coverage: Option<Coverage>,
 }
 
-pub(super) async fn run(context: &CommandContext, args: &KeyArgs) -> Result<CommandOutcome, CannotRun> {
-    let store = super::reader(context, args)?;
+#[derive(Debug, clap::Args)]
+pub(super) struct ListArgs {
+    /// The named points instead, to which `restore --name` goes back
+    #[arg(long)]
+    pub(super) points: bool,
+    #[command(flatten)]
+    key: KeyArgs,
+}
+
+pub(super) async fn run(context: &CommandContext, args: &ListArgs) -> Result<CommandOutcome, CannotRun> {
+    let store = super::reader(context, &args.key)?;
+    if args.points {
+        return points(&store).await;
+    }
     let lines = lines(&store).await?;
     let now = store.now();
     let documents: Vec<Value> = lines.iter().map(document).collect();
     let json = json!({ "store": store.place(), "backups": documents });
     Ok(CommandOutcome::yes(json, text(&store, &lines, now)))
+}
+
+/// The newest first; those that cannot be read by their names.
+async fn points(store: &Store) -> Result<CommandOutcome, CannotRun> {
+    let mut found = Vec::new();
+    for name in store.list_points().await? {
+        match store.get_point(&name).await {
+            Err(error) if !error.is_damage() && !matches!(error, StoreError::WrongKey { .. }) => {
+                return Err(error.into());
+            }
+            point => found.push((name, point)),
+        }
+    }
+    found.sort_by_key(|(_, point)| std::cmp::Reverse(point.as_ref().ok().map(|point| point.at)));
+    let (mut table, mut documents) = (Table::new(), Vec::new());
+    table.load_style(NOTHING).set_header(["point", "at", "position", "timeline"]);
+    for (name, point) in &found {
+        match point {
+            Ok(point) => {
+                documents.push(json!(point));
+                let timeline = point.timeline.to_string();
+                table.add_row([name, &at(point.at).unwrap_or_default(), &point.lsn.to_string(), &timeline]);
+            }
+            Err(error) => {
+                documents.push(json!({ "name": name, "error": error.to_string() }));
+                table.add_row([name, &error.to_string()]);
+            }
+        }
+    }
+    let text = match found.is_empty() {
+        true => format!("no points in {}; name one with: rowhouse backup point NAME", store.place()),
+        false => format!("{table}"),
+    };
+    Ok(CommandOutcome::yes(json!({ "store": store.place(), "points": documents }), text))
 }
 
 /// The newest first.
@@ -84,6 +131,7 @@ fn covers(manifest: &Manifest, coverage: &Coverage) -> Value {
     json!({
         "from": manifest.stop_lsn,
         "to": reach(manifest, coverage),
+        "stored_at": coverage.stored_at.and_then(at),
         "timeline": coverage.last.map(|(timeline, _)| timeline),
         "gaps": coverage.missing.len(),
     })
@@ -112,6 +160,7 @@ fn text(store: &Store, lines: &[Line], now: OffsetDateTime) -> String {
         "verified",
         "drilled",
         "restores to",
+        "label",
     ]);
     for Line { listed, coverage } in lines {
         let manifest = listed.manifest();
@@ -126,10 +175,28 @@ fn text(store: &Store, lines: &[Line], now: OffsetDateTime) -> String {
             size(listed.stored_bytes),
             record(listed.state.verified.as_ref(), now),
             record(listed.state.drilled.as_ref(), now),
-            to.map(|lsn| lsn.to_string()).unwrap_or_default(),
+            manifest.map(|manifest| reaches(manifest, to, coverage.as_ref())).unwrap_or_default(),
+            manifest.map(|manifest| manifest.label.clone()).unwrap_or_default(),
         ]);
     }
-    format!("{table}")
+    let unreadable = lines.iter().filter_map(|line| match &line.listed.condition {
+        Condition::Unreadable(error) => Some(format!("\n{}: {error}", line.listed.id)),
+        Condition::Good(_) | Condition::Incomplete => None,
+    });
+    format!("{table}{}", unreadable.collect::<String>())
+}
+
+/// The position, and when the store got the log up to it; a dump restores to its own moment.
+fn reaches(manifest: &Manifest, to: Option<Lsn>, coverage: Option<&Coverage>) -> String {
+    let moment = |time: OffsetDateTime| at(time.replace_nanosecond(0).unwrap_or(time)).unwrap_or_default();
+    match (manifest.kind, to) {
+        (BackupKind::Logical, _) => moment(manifest.started_at),
+        (BackupKind::Physical, None) => String::new(),
+        (BackupKind::Physical, Some(lsn)) => {
+            let stored = coverage.and_then(|coverage| coverage.stored_at).map(moment);
+            format!("{lsn}{}", stored.map(|at| format!(" ({at})")).unwrap_or_default())
+        }
+    }
 }
 
 fn record(record: Option<&Record>, now: OffsetDateTime) -> String {
@@ -140,7 +207,7 @@ fn record(record: Option<&Record>, now: OffsetDateTime) -> String {
     }
 }
 
-fn age(span: time::Duration) -> String {
+pub(super) fn age(span: time::Duration) -> String {
     match span.whole_minutes() {
         minutes if minutes < 60 => format!("{} min", minutes.max(0)),
         minutes if minutes < 48 * 60 => format!("{} h", minutes / 60),
@@ -160,7 +227,8 @@ pub(super) fn size(bytes: u64) -> String {
 }
 
 fn at(time: OffsetDateTime) -> Option<String> {
-    time.format(&Rfc3339).ok()
+    // Files have nanoseconds, which nobody can use.
+    time.replace_millisecond(time.millisecond()).unwrap_or(time).format(&Rfc3339).ok()
 }
 
 #[cfg(test)]

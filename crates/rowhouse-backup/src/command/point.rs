@@ -18,7 +18,7 @@ pub(super) struct PointArgs {
 }
 
 pub(super) async fn run(context: &CommandContext, args: &PointArgs) -> Result<CommandOutcome, CannotRun> {
-    let (source, store) = (Source::of(context)?, super::store(context)?);
+    let (source, store) = (Source::of(context)?, super::store(context).await?);
     let client = source.connect().await?;
     let state = slot_state(&client, &source.slot).await.map_err(rowhouse_db::DbError::from)?;
     if matches!(state, SlotState::Missing | SlotState::Lost) {
@@ -43,10 +43,12 @@ pub(super) async fn run(context: &CommandContext, args: &PointArgs) -> Result<Co
         lsn,
         at: context.clock.now(),
     };
-    store.put_point(&point).await?;
-    let interval = save_interval(&context.settings()?.get::<BackupSettings>());
-    let receiver = Receiver { source, store, status: Arc::new(Status::default()), save_interval: interval };
+    let save_interval = save_interval(&context.settings()?.get::<BackupSettings>());
+    let status = Arc::new(Status::default());
+    let receiver = Receiver { source, store, status, save_interval };
     wait(&receiver, &client, lsn).await?;
+    // Only now is there what it leads to.
+    receiver.store.put_point(&point).await?;
     let text =
         format!("{} is {lsn}; go back with: rowhouse backup restore --name {0} --into DIR", point.name);
     Ok(CommandOutcome::yes(json!({ "name": point.name, "lsn": lsn, "timeline": point.timeline }), text))

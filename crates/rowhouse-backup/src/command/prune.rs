@@ -11,12 +11,12 @@ use crate::settings::BackupSettings;
 pub(super) struct PruneArgs {
     /// Only say what would be removed
     #[arg(long)]
-    dry_run: bool,
+    pub(super) dry_run: bool,
 }
 
 pub(super) async fn run(context: &CommandContext, args: PruneArgs) -> Result<CommandOutcome, CannotRun> {
     let settings = context.settings()?.get::<BackupSettings>();
-    let pruned = super::store(context)?.prune(&settings, args.dry_run).await?;
+    let pruned = super::store(context).await?.prune(&settings, args.dry_run).await?;
     let mut json = serde_json::to_value(&pruned)?;
     json["dry_run"] = json!(args.dry_run);
     Ok(CommandOutcome::yes(json, text(&pruned, args.dry_run)))

@@ -1,5 +1,8 @@
 //! `backup restore`: a project's folder as it was at a time. Leaves the work to `restore`.
 
+mod logical;
+pub(super) mod pgbackrest;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -15,7 +18,7 @@ use time::format_description::well_known::Rfc3339;
 use super::{KeyArgs, backup_id, reader};
 use crate::interrupt::interruptible;
 use crate::receiver::{Receiver, Status, save_interval};
-use crate::restore::{Phases, Restored, Target, locate, restore, restore_project};
+use crate::restore::{Phases, Restored, Target, locate, password, restore, restore_project};
 use crate::secure::{Secured, secure};
 use crate::settings::BackupSettings;
 use crate::source::Source;
@@ -35,8 +38,11 @@ pub(super) struct RestoreArgs {
     #[arg(long, value_name = "NAME", group = "target")]
     name: Option<String>,
     /// A new or empty folder, which becomes a project that `up` starts
-    #[arg(long, value_name = "DIR", required_unless_present = "in_place", conflicts_with = "in_place")]
+    #[arg(long, value_name = "DIR", required_unless_present_any = ["in_place", "database"], conflicts_with = "in_place")]
     into: Option<PathBuf>,
+    /// An empty database, for a logical backup; a password in `PGPASSWORD` need not be in the URL
+    #[arg(long, value_name = "URL", conflicts_with_all = ["into", "in_place"])]
+    database: Option<String>,
     /// Replace the cluster of this project, which must be stopped; the old data are put aside
     #[arg(long, requires = "yes")]
     in_place: bool,
@@ -50,6 +56,9 @@ pub(super) struct RestoreArgs {
 pub(super) async fn run(context: &CommandContext, args: &RestoreArgs) -> Result<CommandOutcome, CannotRun> {
     let id = args.id.as_deref().map(backup_id).transpose()?;
     let store = reader(context, &args.key)?;
+    if let Some(dump) = logical::find(&store, id.as_ref(), args).await? {
+        return logical::run(context, args, &dump).await;
+    }
     let target = target(context, args, &store).await?;
     require_empty(args)?;
     let secured = secured(context, &target).await?;
@@ -115,7 +124,7 @@ async fn secured(context: &CommandContext, target: &Target) -> Result<Secured, C
         return Ok(Secured::No);
     }
     let status = Arc::new(Status::default());
-    let store = super::store(context)?;
+    let store = super::store(context).await?;
     let receiver = Receiver { source, store, status, save_interval: save_interval(&settings) };
     match target {
         Target::Lsn(_) => Ok(Secured::No),
@@ -189,20 +198,7 @@ async fn set_passwords(
     let mut server = rowhouse_db::embedded::Temporary::start(&restored.paths, &restored.account, &[])?;
     let done = async {
         let client = server.connect(superuser).await?;
-        for (role, password) in [
-            ("postgres", &secrets.postgres),
-            ("rowhouse", &secrets.rowhouse),
-            ("authenticator", &secrets.authenticator),
-            ("authenticator_service", &secrets.authenticator_service),
-        ] {
-            let sql = "select format('alter role %I password %L', $1::text, $2::text) \
-                       from pg_roles where rolname = $1";
-            let failed = |error: tokio_postgres::Error| CannotRun::from(rowhouse_db::DbError::from(error));
-            if let Some(row) = client.query_opt(sql, &[&role, &password.expose()]).await.map_err(failed)? {
-                client.batch_execute(row.get(0)).await.map_err(failed)?;
-            }
-        }
-        Ok::<_, CannotRun>(())
+        password::set(&client, &secrets).await
     };
     let done = done.await;
     server.stop().await;

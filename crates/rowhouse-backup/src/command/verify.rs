@@ -4,10 +4,11 @@ use clap::Args;
 use rowhouse_module::{CannotRun, CommandContext, CommandOutcome, counted, grouped};
 
 use super::KeyArgs;
+use crate::error::StoreError;
 use crate::manifest::BackupId;
 use crate::progress::Progress;
 use crate::store::Store;
-use crate::verify::{Damage, Verification};
+use crate::verify::{Closed, Damage, Verification};
 
 #[derive(Debug, Args)]
 pub(super) struct VerifyArgs {
@@ -25,7 +26,25 @@ pub(super) async fn run(context: &CommandContext, args: VerifyArgs) -> Result<Co
     let found = store.verify(id.as_ref(), &mut |bytes| progress.add(bytes)).await;
     progress.end();
     let found = found?;
+    if found.is_empty() {
+        let text =
+            format!("nothing to verify in {}; make a backup with: rowhouse backup create", store.place());
+        return Ok(CommandOutcome { yes: false, json: serde_json::to_value(&found)?, text });
+    }
+    require_opened(&found)?;
     Ok(CommandOutcome { yes: found.is_good(), json: serde_json::to_value(&found)?, text: text(&found) })
+}
+
+/// A key that opens nothing has verified nothing.
+fn require_opened(found: &Verification) -> Result<(), CannotRun> {
+    let has_opened = !found.backups.is_empty() || found.wal_files > 0 || !found.damage.is_empty();
+    match found.closed.first() {
+        Some(closed) if !has_opened => {
+            Err(StoreError::WrongKey { what: closed.object.clone(), recipients: closed.recipients.clone() }
+                .into())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Bytes of the backups, which is nearly all; the log is beside them.
@@ -44,6 +63,13 @@ fn text(found: &Verification) -> String {
     lines.extend(
         found.incomplete.iter().map(|id| format!("{id}  incomplete; `rowhouse backup prune` removes it")),
     );
+    let closed = |closed: &Closed| {
+        format!(
+            "{}  not verified: it does not open with this key, and is sealed for {}",
+            closed.object, closed.recipients
+        )
+    };
+    lines.extend(found.closed.iter().map(closed));
     let files = counted(found.wal_files, "file of write-ahead log", "files of write-ahead log");
     lines.push(format!("{files}, {} damaged", grouped(found.damage.len() as u64)));
     lines.join("\n")

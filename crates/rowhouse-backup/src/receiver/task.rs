@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use rowhouse_http::{BackgroundTask, Heartbeat};
 use rowhouse_module::{Assembly, CannotRun, HealthCheck, Metric, Weight};
 
@@ -47,7 +48,11 @@ pub(crate) fn start(assembly: &mut Assembly) -> Result<(), CannotRun> {
         (origin.settings.get::<BackupSettings>(), origin.clock.clone(), origin.rng.clone());
     let save_interval = save_interval(&settings);
     // The store makes a key when it is opened: not before there is something to store.
-    let open = move || Store::open(&settings, &project, clock.clone(), rng.clone());
+    let open = move || -> Opening {
+        let (settings, project) = (Arc::clone(&settings), project.clone());
+        let (clock, rng) = (Arc::clone(&clock), Arc::clone(&rng));
+        Box::pin(async move { Store::open(&settings, &project, clock, rng).await })
+    };
     let control = origin.database.control.clone();
     let status = Arc::new(Status::default());
     let asked = Arc::clone(&status);
@@ -65,11 +70,13 @@ pub(crate) fn start(assembly: &mut Assembly) -> Result<(), CannotRun> {
     Ok(())
 }
 
+type Opening = BoxFuture<'static, Result<Store, StoreError>>;
+
 #[derive(Clone)]
 struct Work {
     source: Source,
     control: rowhouse_db::Control,
-    open: Arc<dyn Fn() -> Result<Store, StoreError> + Send + Sync>,
+    open: Arc<dyn Fn() -> Opening + Send + Sync>,
     status: Arc<Status>,
     save_interval: Duration,
 }
@@ -109,7 +116,7 @@ impl Work {
         }
         let receiver = Receiver {
             source: self.source.clone(),
-            store: (self.open)()?,
+            store: (self.open)().await?,
             status: Arc::clone(&self.status),
             save_interval: self.save_interval,
         };

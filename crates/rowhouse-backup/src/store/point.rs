@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 
 use super::{Store, require_name};
 use crate::blob::Put;
-use crate::document::{self, Document};
+use crate::document::{self, Document, MAX_DOCUMENT};
 use crate::error::StoreError;
 use crate::lsn::Lsn;
 
@@ -50,7 +50,7 @@ impl Store {
     pub async fn get_point(&self, name: &str) -> Result<Point, StoreError> {
         require_name(name)?;
         let path = path(name);
-        let bytes = match self.0.blobs.get(&path).await {
+        let bytes = match self.0.blobs.get(&path, MAX_DOCUMENT).await {
             Err(StoreError::NotFound { .. }) => {
                 return Err(StoreError::NotFound { what: format!("a point {name}") });
             }

@@ -14,6 +14,7 @@ use crate::chunk::{self, Place};
 use crate::document::is_same;
 use crate::error::StoreError;
 use crate::manifest::{BackupId, Manifest, ObjectEntry};
+use crate::settings::LARGEST_CHUNK;
 
 const DIED: StoreError = StoreError::Internal("a thread that decrypts and decompresses died");
 
@@ -45,7 +46,7 @@ impl BackupReader {
     pub fn object(&self, name: &str) -> Result<ObjectReader, StoreError> {
         let entry = self.manifest.objects.iter().find(|entry| entry.name == name);
         let missing = || StoreError::NotFound { what: format!("{name} of backup {}", self.manifest.id) };
-        let limit = usize::try_from(self.manifest.chunk_bytes).unwrap_or(usize::MAX);
+        let limit = usize::try_from(self.manifest.chunk_bytes.min(LARGEST_CHUNK)).unwrap_or_default();
         Ok(ObjectReader {
             entry: entry.cloned().ok_or_else(missing)?,
             id: self.manifest.id.clone(),
@@ -112,7 +113,7 @@ impl ObjectReader {
                 chunk: Some(index),
                 why: why.to_owned(),
             };
-            let sealed = match store.0.blobs.get(&path).await {
+            let sealed = match store.0.blobs.get(&path, chunk::most_sealed(limit)).await {
                 Err(StoreError::NotFound { .. }) => return Err(damaged("it is missing")),
                 sealed => sealed?,
             };

@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 
 use super::Store;
 use crate::blob::Put;
-use crate::document::{self, Document};
+use crate::document::{self, Document, MAX_DOCUMENT};
 use crate::error::StoreError;
 use crate::key::DataKey;
 use crate::manifest::BackupId;
@@ -66,7 +66,7 @@ impl Store {
         details: Value,
     ) -> Result<(), StoreError> {
         let (_, key) = self.manifest(id).await?;
-        let (path, record) = (path(id, deed), Record { at: self.0.clock.now(), good, details });
+        let (path, record) = (path(id, deed), Record { at: self.now(), good, details });
         let bytes = document::write(&path, &record, &key)?;
         self.put(&path, bytes.into(), Put::Replace).await
     }
@@ -100,7 +100,7 @@ impl Store {
         key: &DataKey,
     ) -> Result<Option<Record>, StoreError> {
         let path = path(id, deed);
-        let bytes = match self.0.blobs.get(&path).await {
+        let bytes = match self.0.blobs.get(&path, MAX_DOCUMENT).await {
             Err(StoreError::NotFound { .. }) => return Ok(None),
             bytes => bytes?,
         };

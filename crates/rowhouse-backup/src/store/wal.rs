@@ -12,7 +12,7 @@ use tokio::task::spawn_blocking;
 use super::{Head, Store, require_name};
 use crate::blob::Put;
 use crate::chunk::{self, Place};
-use crate::document::{self, Document};
+use crate::document::{self, Document, MAX_DOCUMENT};
 use crate::error::StoreError;
 use crate::key::{DataKey, Wrapped};
 use crate::manifest::FORMAT;
@@ -24,6 +24,8 @@ const KEY: &str = "key.json";
 const SALT: usize = 32;
 /// PostgreSQL's largest segment.
 const MAX_SEGMENT: usize = 1 << 30;
+/// A segment that does not compress, with its salt and tag.
+const MAX_STORED: u64 = MAX_SEGMENT as u64 + (MAX_SEGMENT as u64 >> 7) + 1024;
 
 /// One file of a timeline.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,7 +127,7 @@ impl Store {
 
     async fn wal_key(&self, folder: &str) -> Result<(DataKey, Wrapped), StoreError> {
         let path = format!("{folder}{KEY}");
-        let document = Document::read(&path, &self.0.blobs.get(&path).await?)?;
+        let document = Document::read(&path, &self.0.blobs.get(&path, MAX_DOCUMENT).await?)?;
         let head: Head = document.peek()?;
         if head.format > FORMAT {
             return Err(StoreError::Version { what: path, found: head.format, known: FORMAT });
@@ -154,7 +156,8 @@ impl WalStore {
             return Err(StoreError::Invalid(format!("{name} is larger than a segment can be")));
         }
         // A folder that is not mounted any more would take what nobody could open.
-        if let Err(StoreError::NotFound { .. }) = self.store.0.blobs.get(&self.path(KEY)).await {
+        if let Err(StoreError::NotFound { .. }) = self.store.0.blobs.get(&self.path(KEY), MAX_DOCUMENT).await
+        {
             let why = "it is missing: is the store mounted, and the one that was here before?";
             return Err(StoreError::corrupt(self.path(KEY), why));
         }
@@ -176,7 +179,7 @@ impl WalStore {
     pub async fn get(&self, name: &str) -> Result<Bytes, StoreError> {
         require_file(name)?;
         let path = self.path(name);
-        let body = self.store.0.blobs.get(&path).await?;
+        let body = self.store.0.blobs.get(&path, MAX_STORED).await?;
         let (key, folder, object) = (self.key.clone(), Arc::clone(&self.folder), name.to_owned());
         let open = move || {
             let (salt, sealed) =

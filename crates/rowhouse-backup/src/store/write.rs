@@ -51,6 +51,8 @@ pub struct Finish {
     pub start_lsn: Option<Lsn>,
     /// Position from which on the restored cluster is consistent.
     pub stop_lsn: Option<Lsn>,
+    /// When it was finished by the server's clock, with which times of transactions are compared; none: now, by this machine's.
+    pub finished_at: Option<OffsetDateTime>,
     /// What is to be known at restoring.
     pub details: Value,
 }
@@ -80,7 +82,7 @@ impl Store {
     /// [`StoreError::Full`] if there is less room than it needs; if the store does not answer.
     pub async fn begin_backup(&self, start: Start) -> Result<BackupWriter, StoreError> {
         self.require_room(start.expected_bytes).await?;
-        let (rng, started_at) = (&*self.0.rng, self.0.clock.now());
+        let (rng, started_at) = (&*self.0.rng, self.now());
         let (key, wrapped) = self.0.keys.wrap_new(rng)?;
         let mut random = [0; 3];
         rng.fill(&mut random);
@@ -164,7 +166,7 @@ impl Shared {
             kind: start.kind,
             label: start.label,
             started_at: self.started_at,
-            finished_at: self.store.0.clock.now(),
+            finished_at: finish.finished_at.unwrap_or_else(|| self.store.now()),
             rowhouse_version: env!("CARGO_PKG_VERSION").to_owned(),
             postgres_version: start.postgres_version,
             system_id: start.system_id,

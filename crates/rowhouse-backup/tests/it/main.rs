@@ -3,8 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 mod bucket;
+mod command;
 mod damaged;
+mod dumped;
 mod peer;
+mod pgbackrest;
 mod pruned;
 mod scene;
 mod stored;
+mod told;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rowhouse_backup::{
     BackupId, BackupKind, BackupSettings, Finish, Identity, Lsn, Manifest, Start, Store, StoreError,
+    ensure_server_key,
 };
 use rowhouse_kernel::{FakeClock, Rng, SeededRng};
 use rowhouse_module::Project;
@@ -42,7 +43,8 @@ impl Scene {
     }
 
     pub(crate) fn store(&self) -> Store {
-        Store::open(&self.settings, &self.project(), self.clock.clone(), self.rng.clone()).unwrap()
+        let rng: rowhouse_kernel::SharedRng = self.rng.clone();
+        self.store_with(ensure_server_key(&self.settings, &self.project(), &rng).unwrap())
     }
 
     pub(crate) fn store_with(&self, identity: Identity) -> Store {
@@ -76,7 +78,8 @@ pub(crate) fn start() -> Start {
 
 pub(crate) fn finish(from: u64, to: u64) -> Finish {
     let (start_lsn, stop_lsn) = (Some(Lsn(from)), Some(Lsn(to)));
-    Finish { timeline: 1, start_lsn, stop_lsn, details: serde_json::json!({ "tablespaces": [] }) }
+    let details = serde_json::json!({ "tablespaces": [] });
+    Finish { timeline: 1, start_lsn, stop_lsn, details, ..Finish::default() }
 }
 
 /// A backup of the objects, with one segment of log for each from its start to its end.

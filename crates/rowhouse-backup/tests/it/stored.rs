@@ -109,3 +109,20 @@ fn names_that_lead_out_of_the_store_are_none() {
         assert_eq!(BackupId::parse(text), None, "{text}");
     }
 }
+
+#[tokio::test]
+async fn log_is_not_written_into_a_folder_whose_store_is_not_mounted_any_more() {
+    let scene = Scene::new(8);
+    let wal = scene.store().ensure_wal(SYSTEM, 1).await.unwrap();
+    wal.put("000000010000000000000001", "log".into()).await.unwrap();
+    let elsewhere = scene.folder().with_extension("elsewhere");
+    std::fs::rename(scene.folder(), &elsewhere).unwrap();
+    let refused = wal.put("000000010000000000000002", "log".into()).await;
+    assert!(
+        matches!(&refused, Err(StoreError::Corrupt { why, .. }) if why.contains("mounted")),
+        "{refused:?}"
+    );
+    assert!(!scene.folder().exists());
+    std::fs::rename(&elsewhere, scene.folder()).unwrap();
+    wal.put("000000010000000000000002", "log".into()).await.unwrap();
+}

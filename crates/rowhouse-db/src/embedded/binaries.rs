@@ -51,6 +51,36 @@ pub fn find_program(version: u32, name: &str) -> Option<PathBuf> {
     folders.map(|binaries| binaries.program(name)).find(|program| program.is_file())
 }
 
+/// A client program, such as `pg_dump`, of a version and at least so new: of those that fit the oldest, which is the nearest to
+/// the server. It may be installed without a server's programs.
+///
+/// # Errors
+/// One message that names the package to install.
+pub fn find_client(name: &str, version: u32) -> Result<(PathBuf, u32), EmbeddedError> {
+    let mut found: Vec<(u32, PathBuf)> =
+        candidates().iter().filter_map(|folder| inspect_client(&folder.join(name))).collect();
+    found.sort_unstable();
+    let newest = found.last().map(|(version, path)| format!("version {version} in {}", path.display()));
+    let fit = found.into_iter().find(|(found, _)| *found >= version);
+    fit.map(|(version, path)| (path, version)).ok_or_else(|| {
+        EmbeddedError::Binaries(format!(
+            "{name} of PostgreSQL {version} or newer is needed, since older ones do not know everything of such a server \
+             (newest found: {}); {}",
+            newest.unwrap_or_else(|| "none".to_owned()),
+            remedy_for_client(version)
+        ))
+    })
+}
+
+/// Debian's wrapper of the same name chooses a version by itself.
+fn inspect_client(program: &Path) -> Option<(u32, PathBuf)> {
+    if program.canonicalize().ok()?.ends_with("pg_wrapper") {
+        return None;
+    }
+    let output = Command::new(program).arg("--version").output().ok()?;
+    Some((major_version(&String::from_utf8_lossy(&output.stdout))?, program.to_owned()))
+}
+
 /// Refuses if the server programs of a major version are not installed; `what` is the data that needs them.
 ///
 /// # Errors
@@ -172,6 +202,15 @@ fn remedy_for(version: u32) -> String {
     }
 }
 
+fn remedy_for_client(version: u32) -> String {
+    match remedy() {
+        by_apt if by_apt.contains("apt-get") => {
+            format!("install it with: apt-get install postgresql-client-{version}")
+        }
+        _ => format!("install the client programs of PostgreSQL {version}"),
+    }
+}
+
 impl Binaries {
     /// Extensions that can be created, where their folder is found: each has a control file.
     #[must_use]
@@ -194,7 +233,7 @@ impl Binaries {
 
 #[cfg(test)]
 mod tests {
-    use super::{Binaries, choose, choose_version, major_version};
+    use super::{Binaries, choose, choose_version, find_client, major_version};
 
     #[test]
     fn version_is_parsed_from_the_server_s_output() {
@@ -224,6 +263,17 @@ mod tests {
         assert!(message.starts_with(
             "the data in /data was written by PostgreSQL 15, which is not installed (found: 16, 18); install"
         ));
+    }
+
+    #[test]
+    fn client_program_is_at_least_as_new_as_the_server() {
+        let (path, version) = find_client("pg_dump", 15).unwrap();
+        assert!(version >= 15 && path.is_file(), "{}", path.display());
+        let message = find_client("pg_dump", 99).unwrap_err().to_string();
+        assert!(
+            message.starts_with("pg_dump of PostgreSQL 99 or newer is needed") && message.contains("install"),
+            "{message}"
+        );
     }
 
     #[test]

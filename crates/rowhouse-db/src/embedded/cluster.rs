@@ -10,7 +10,7 @@ use nix::unistd::Uid;
 use rowhouse_kernel::Secret;
 
 use super::account::Account;
-use super::binaries::Binaries;
+use super::binaries::{Binaries, find_binaries};
 use super::{ClusterPaths, EmbeddedError, io, postmaster};
 
 /// For projects in folders that the server's account cannot enter.
@@ -108,6 +108,16 @@ fn followed(link: &Path) -> Result<PathBuf, EmbeddedError> {
 pub fn prepare_folder(project: &Path) -> Result<(ClusterPaths, Account), EmbeddedError> {
     let account = Account::choose()?;
     let paths = ClusterPaths::prepare(project, &account)?;
+    Ok((paths, account))
+}
+
+/// Creates a project's cluster, as `up` does it, without starting its server.
+///
+/// # Errors
+/// If PostgreSQL's programs or an account for them are missing, or a folder cannot be made.
+pub fn create(project: &Path, password: &Secret) -> Result<(ClusterPaths, Account), EmbeddedError> {
+    let (paths, account) = prepare_folder(project)?;
+    ensure(&paths, &find_binaries()?, &account, password)?;
     Ok((paths, account))
 }
 

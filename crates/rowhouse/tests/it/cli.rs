@@ -57,7 +57,7 @@ fn json_is_exactly_one_document_for_answers_and_for_errors() {
         (&["rls", "prove"], 2),
         (&["rls", "prove", "--mutate", "--html", "x.html"], 2),
         (&["backup", "list"], 0),
-        (&["backup", "verify"], 0),
+        (&["backup", "verify"], 1),
         (&["backup", "verify", "20260101T000000Z-000000"], 2),
         (&["backup", "verify", "../up"], 2),
         (&["backup", "list", "--key", "rowhouse.toml"], 2),

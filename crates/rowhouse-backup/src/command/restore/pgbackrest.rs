@@ -1,0 +1,66 @@
+//! `backup restore` from pgBackRest: it writes the files, and the project's own server replays their log.
+
+use rowhouse_db::embedded::prepare_folder;
+use rowhouse_kernel::parse_instant;
+use rowhouse_module::{CannotRun, CommandContext, CommandOutcome, shell_word};
+use serde_json::json;
+use time::UtcOffset;
+use time::macros::format_description;
+
+use super::{Place, RestoreArgs};
+use crate::interrupt::interruptible;
+use crate::pgbackrest::PgBackRest;
+use crate::restore::foreign::adopt;
+
+pub(in crate::command) async fn run(
+    context: &CommandContext,
+    args: &RestoreArgs,
+    adapter: &PgBackRest,
+) -> Result<CommandOutcome, CannotRun> {
+    if args.in_place || args.database.is_some() {
+        return Err(CannotRun::because(
+            "with pgBackRest, a restore goes into a new folder: give --into DIR; in place, use pgbackrest itself",
+        ));
+    }
+    super::require_empty(args)?;
+    let target = target(args)?;
+    let place = Place::prepare(context, args).await?;
+    let work = async {
+        let (paths, account) = prepare_folder(place.project.root())?;
+        account.own_folder(&paths.data)?;
+        adapter.restore(args.id.as_deref(), &target, &paths.data).await?;
+        adopt((&paths, &account), (&context.project, &place.project), &*context.rng).await
+    };
+    if let Err(error) = interruptible(context, work).await {
+        place.clear();
+        return Err(error);
+    }
+    let folder = place.project.root();
+    let document =
+        json!({ "backup": args.id, "stanza": adapter.stanza(), "target": target, "folder": folder });
+    let text = format!(
+        "restored from the stanza {}\nstart it with: rowhouse up --dir {}",
+        adapter.stanza(),
+        shell_word(folder)
+    );
+    Ok(CommandOutcome::yes(document, text))
+}
+
+/// pgBackRest's options for the target; none for the end of the archive.
+fn target(args: &RestoreArgs) -> Result<Vec<String>, CannotRun> {
+    let (kind, value) = match (&args.at, args.lsn, &args.name) {
+        (Some(text), ..) => {
+            let form =
+                format_description!("[year]-[month]-[day] [hour]:[minute]:[second].[subsecond digits:6]+00");
+            let at = parse_instant(text).and_then(|at| at.to_offset(UtcOffset::UTC).format(form).ok());
+            let at = at.ok_or_else(|| {
+                CannotRun::because(format!("\"{text}\" is not a time such as 2026-11-28T10:00:00Z"))
+            })?;
+            ("time", at)
+        }
+        (None, Some(lsn), _) => ("lsn", lsn.to_string()),
+        (None, None, Some(name)) => ("name", name.clone()),
+        (None, None, None) => return Ok(Vec::new()),
+    };
+    Ok(vec![format!("--type={kind}"), format!("--target={value}"), "--target-action=promote".to_owned()])
+}

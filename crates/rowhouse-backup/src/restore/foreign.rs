@@ -1,0 +1,47 @@
+//! A cluster whose files another program has restored, with the configuration to replay its log: lets it do so, and makes it the
+//! project's own.
+
+use std::collections::BTreeMap;
+
+use rowhouse_db::DbError;
+use rowhouse_db::embedded::{Account, ClusterPaths, Temporary};
+use rowhouse_kernel::Rng;
+use rowhouse_module::{CannotRun, Project, Secrets};
+
+use super::{config, password};
+use crate::base::{Details, copy_files};
+
+/// The superuser of clusters of every distribution.
+const SUPERUSER: &str = "postgres";
+
+/// Replays, gives the copy its configuration, and shuts it down. `from` is the project whose files and keys it gets.
+pub(crate) async fn adopt(
+    (paths, account): (&ClusterPaths, &Account),
+    (from, project): (&Project, &Project),
+    rng: &dyn Rng,
+) -> Result<(), CannotRun> {
+    copy_files(from, project)?;
+    let secrets = Secrets::ensure(project, rng)?;
+    let details = Details {
+        superuser: SUPERUSER.to_owned(),
+        database: SUPERUSER.to_owned(),
+        is_embedded: false,
+        settings: BTreeMap::new(),
+        tablespaces: Vec::new(),
+    };
+    config::write(&paths.data, &details, account)?;
+    // A standby that answers would have to be as large as the original, and nobody asks it.
+    let mut server = Temporary::start(paths, account, &[("hot_standby", "off".to_owned())])?;
+    let done = async {
+        let client = server.promoted(SUPERUSER).await?;
+        // The copy's log does not belong into the original's archive.
+        client.batch_execute("alter system set archive_mode = off").await.map_err(DbError::from)?;
+        password::set(&client, &secrets).await?;
+        client.batch_execute("checkpoint").await.map_err(DbError::from)?;
+        Ok(())
+    };
+    let done = done.await;
+    server.stop().await;
+    let _of_the_server_that_was_stopped = std::fs::remove_file(paths.home.join("access.conf"));
+    done
+}

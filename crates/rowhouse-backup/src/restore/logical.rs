@@ -1,0 +1,147 @@
+//! Restores a logical backup: into a new project's cluster, or into an empty database. What is read from the store goes to
+//! pg_restore without touching a disk. Leaves which backup it is to its callers.
+
+mod role;
+
+use rowhouse_db::DbError;
+use rowhouse_db::embedded::{Temporary, create, find_binaries};
+use rowhouse_kernel::{Rng, Secret, SharedClock};
+use rowhouse_module::{CannotRun, Project, Secrets};
+use serde::de::DeserializeOwned;
+use tokio_postgres::Client;
+
+use super::{password, restore_project};
+use crate::logical::{ARCHIVE, Details, GLOBALS, Globals, Process, command, find};
+use crate::manifest::Manifest;
+use crate::progress::Progress;
+use crate::store::BackupReader;
+
+/// The superuser of clusters that `up` starts, and the database in them.
+const EMBEDDED: &str = "postgres";
+
+/// What was restored.
+#[derive(Debug)]
+pub(crate) struct Restored {
+    pub(crate) details: Details,
+    /// Roles' attributes, memberships, settings and grants that the server did not take, with the reason.
+    pub(crate) left_out: Vec<String>,
+}
+
+/// Makes a cluster of the project, with the backup's database and the project's files in it.
+pub(crate) async fn into_project(
+    reader: &BackupReader,
+    project: &Project,
+    rng: &dyn Rng,
+    clock: &SharedClock,
+) -> Result<Restored, CannotRun> {
+    require_version(&reader.manifest, find_binaries()?.version)?;
+    restore_project(reader, project.root()).await?;
+    let secrets = Secrets::ensure(project, rng)?;
+    let (paths, account) = create(project.root(), &secrets.postgres)?;
+    // Each statement of pg_restore is a commit; what counts is on disk when the server has stopped.
+    let mut server = Temporary::start(&paths, &account, &[("synchronous_commit", "off".to_owned())])?;
+    let done = async {
+        let client = server.connect(EMBEDDED).await?;
+        let restored = fill(reader, &client, &server.url(EMBEDDED, EMBEDDED), &[], clock).await?;
+        password::set(&client, &secrets).await?;
+        client.batch_execute("analyze").await.map_err(DbError::from)?;
+        Ok(restored)
+    };
+    let done = done.await;
+    server.stop().await;
+    let _of_the_server_that_was_stopped = std::fs::remove_file(paths.home.join("access.conf"));
+    done
+}
+
+/// Fills an empty database; after a failure it is empty again, but for roles.
+pub(crate) async fn into_database(
+    reader: &BackupReader,
+    url: &Secret,
+    clock: &SharedClock,
+) -> Result<Restored, CannotRun> {
+    let client = rowhouse_db::connect(url).await?;
+    require_empty(&client).await?;
+    let sql = "select current_setting('server_version_num')::int / 10000";
+    let version: i32 = client.query_one(sql, &[]).await.map_err(DbError::from)?.get(0);
+    require_version(&reader.manifest, u32::try_from(version).unwrap_or_default())?;
+    fill(reader, &client, url, &["--single-transaction"], clock).await
+}
+
+async fn require_empty(client: &Client) -> Result<(), CannotRun> {
+    let sql = "select relnamespace::regnamespace || '.' || relname from pg_class
+               where relnamespace <> all (array['pg_catalog', 'information_schema', 'pg_toast']::regnamespace[])
+                 and relkind in ('r', 'p', 'v', 'm', 'S', 'f') and not exists (
+                   select from pg_depend where classid = 'pg_class'::regclass and objid = pg_class.oid and deptype = 'e')
+               limit 1";
+    match client.query_opt(sql, &[]).await.map_err(DbError::from)? {
+        None => Ok(()),
+        Some(row) => Err(CannotRun::because(format!(
+            "the database is not empty: it has {}; create another one for the restore",
+            row.get::<_, &str>(0)
+        ))),
+    }
+}
+
+/// Older servers do not know everything that a newer one's dump says.
+fn require_version(manifest: &Manifest, version: u32) -> Result<(), CannotRun> {
+    let major = manifest.postgres_version.split(|c: char| !c.is_ascii_digit()).next();
+    let major: u32 = major.and_then(|major| major.parse().ok()).unwrap_or_default();
+    match version >= major {
+        true => Ok(()),
+        false => Err(CannotRun::because(format!(
+            "backup {} is of PostgreSQL {major}, and the server to restore it is {version}; use PostgreSQL {major} or newer",
+            manifest.id
+        ))),
+    }
+}
+
+async fn fill(
+    reader: &BackupReader,
+    client: &Client,
+    url: &Secret,
+    options: &[&str],
+    clock: &SharedClock,
+) -> Result<Restored, CannotRun> {
+    let manifest = &reader.manifest;
+    let details: Details = serde_json::from_value(manifest.details.clone())
+        .map_err(|error| CannotRun::because(format!("{}: {error}", manifest.id)))?;
+    let globals: Globals = document(reader, GLOBALS).await?;
+    let mut left_out = role::create(client, &globals).await?;
+    let (program, _) = find("pg_restore", details.pg_dump)?;
+    let mut command = command(&program, url)?;
+    command.args(["--exit-on-error", "--no-password"]).args(options);
+    command.arg(format!("--dbname={}", connection(url)?));
+    feed(reader, Process::start(command, "pg_restore")?, clock).await?;
+    left_out.extend(role::grant(client, &globals).await?);
+    Ok(Restored { details, left_out })
+}
+
+async fn feed(reader: &BackupReader, mut process: Process, clock: &SharedClock) -> Result<(), CannotRun> {
+    let mut object = reader.object(ARCHIVE)?;
+    let total = reader.manifest.objects.iter().find(|object| object.name == ARCHIVE);
+    let mut progress = Progress::new("restored", total.map(|object| object.bytes), clock.clone());
+    while let Some(bytes) = object.next().await? {
+        // It has failed: its message is the one to report.
+        if !process.feed(&bytes).await {
+            break;
+        }
+        progress.add(bytes.len() as u64);
+    }
+    process.end().await
+}
+
+/// The database as pg_restore takes it. Its name is quoted, or one with `=` would be read as further parameters.
+fn connection(url: &Secret) -> Result<String, DbError> {
+    let config = rowhouse_db::url::read(url)?;
+    let name = config.get_dbname().or(config.get_user()).unwrap_or(EMBEDDED);
+    Ok(format!("dbname='{}'", name.replace('\\', "\\\\").replace('\'', "\\'")))
+}
+
+async fn document<T: DeserializeOwned>(reader: &BackupReader, name: &str) -> Result<T, CannotRun> {
+    let mut object = reader.object(name)?;
+    let mut text = Vec::new();
+    while let Some(bytes) = object.next().await? {
+        text.extend_from_slice(&bytes);
+    }
+    Ok(serde_json::from_slice(&text)?)
+}

@@ -1,0 +1,150 @@
+//! Logical backups, from a server that lets nobody replicate, into a server that knows none of its roles.
+
+use rowhouse_testkit::{Cluster, TestDatabase};
+use tokio_postgres::Client;
+
+use crate::command::Folder;
+
+/// A password of everything that shells, URLs and libpq's texts treat in their own way.
+const PASSWORD: &str = "p@s' s\"w/ö?%:=\\$#";
+const PASSWORD_ENCODED: &str = "p%40s%27%20s%22w%2F%C3%B6%3F%25%3A%3D%5C%24%23";
+
+const SCHEMA: &str = "
+    create table public.notes (id bigint generated always as identity primary key, text text not null);
+    select tenancy.protect('public.notes');
+    grant select, insert on public.notes to authenticated;
+    create sequence public.invoices start 100;
+    create table public.large (n int primary key, filler text)";
+
+const ROWS: &str = "
+    insert into tenancy.organizations (id, name, slug) values ('00000000-0000-7000-8000-00000000000a', 'o', 'o');
+    insert into tenancy.tenants (id, organization_id, name, slug) values
+      ('00000000-0000-7000-8000-000000000001', '00000000-0000-7000-8000-00000000000a', 'a', 'a'),
+      ('00000000-0000-7000-8000-000000000002', '00000000-0000-7000-8000-00000000000a', 'b', 'b');
+    insert into public.notes (tenant_id, text) values ('00000000-0000-7000-8000-000000000001', 'of a'),
+      ('00000000-0000-7000-8000-000000000002', 'of b'), ('00000000-0000-7000-8000-000000000002', E'tab\\t\\\\ quote\\' end');
+    select setval('public.invoices', 4711);
+    insert into public.large select n, repeat(md5(n::text), 20) from generate_series(1, 5000) n";
+
+/// What has to be the same on both sides.
+const SAME: [&str; 6] = [
+    "select string_agg(n.text || n.tenant_id, ',' order by id) from notes n",
+    "select last_value::text from invoices",
+    "select sum(hashtext(filler)::bigint)::text from large",
+    "select string_agg(format('%s.%s %s %s %s %s', schemaname, tablename, policyname, roles, qual, with_check), ','
+       order by schemaname, tablename, policyname) from pg_policies",
+    "select string_agg(format('%s %s %s', relname, relrowsecurity, relforcerowsecurity), ',' order by relname) from pg_class where relnamespace = 'public'::regnamespace",
+    "select string_agg(format('%s %s %s %s', rolname, rolcanlogin, rolinherit, rolbypassrls), ',' order by rolname)
+       from pg_roles where rolname in ('anon', 'authenticated', 'authenticator', 'rowhouse', 'service_role', 'rowhouse_owner')",
+];
+
+/// Whatever the session's search path is.
+async fn require_same(before: &Client, after: &Client) {
+    for client in [before, after] {
+        client.batch_execute("set search_path to public").await.unwrap();
+    }
+    for sql in SAME {
+        assert_eq!(text(after, sql).await, text(before, sql).await, "{sql}");
+    }
+}
+
+async fn text(client: &Client, sql: &str) -> String {
+    client.query_one(sql, &[]).await.unwrap().get(0)
+}
+
+/// A database of the platform with rows of two tenants, and a login that reads all of it.
+async fn filled() -> (TestDatabase, String, String) {
+    let database = TestDatabase::create().await;
+    database.migrate(SCHEMA).await;
+    let admin = database.superuser().await;
+    admin.batch_execute(ROWS).await.unwrap();
+    let dumper = format!("dumper of {}", database.name);
+    let sql = format!(
+        "create role \"{dumper}\" login bypassrls password '{}' in role rowhouse",
+        PASSWORD.replace('\'', "''")
+    );
+    admin.batch_execute(&sql).await.unwrap();
+    let control = database.urls.control.expose().to_owned();
+    let place = control.split_once('@').unwrap().1;
+    let dumper = format!("postgres://{}:{PASSWORD_ENCODED}@{place}", dumper.replace(' ', "%20"));
+    (database, control, dumper)
+}
+
+#[tokio::test]
+async fn dump_restores_into_an_empty_database_and_into_a_project() {
+    let (database, control, dumper) = filled().await;
+    let closed = Folder::on(&control, "");
+    let why = closed.refused(&["create"]).await;
+    assert!(why.contains("alter role \"rowhouse\" bypassrls"), "{why}");
+
+    let folder = Folder::on(&control, &format!("dump_url = \"{dumper}\""));
+    std::fs::create_dir(folder.path().join("migrations")).unwrap();
+    std::fs::write(folder.path().join("migrations/20260101000000_a.sql"), "select 1;").unwrap();
+    let made = folder.done(&["create", "--label", "first"]).await;
+    assert_eq!(made.json["kind"], "logical", "{}", made.text);
+    assert!(made.text.contains("alter role \"rowhouse\" replication"), "the reason: {}", made.text);
+    let id = made.json["id"].as_str().unwrap();
+    let verified = folder.done(&["verify"]).await;
+    assert_eq!(verified.json["backups"][0]["good"], true);
+    let before = database.superuser().await;
+
+    let other = Cluster::start();
+    let admin = connect(&other.url("postgres", "postgres")).await;
+    admin.batch_execute("create database \"an 'odd' = name\"").await.unwrap();
+    let target = other.url("postgres", "an%20%27odd%27%20%3D%20name");
+    folder.done(&["restore", id, "--database", &target]).await;
+    let after = connect(&target).await;
+    require_same(&before, &after).await;
+    only_own_rows(&after).await;
+    let why = folder.refused(&["restore", id, "--database", &target]).await;
+    assert!(why.contains("is not empty"), "{why}");
+    let why = folder.refused(&["restore", id, "--database", &target, "--at", "2026-01-01T00:00:00Z"]).await;
+    assert!(why.contains("its own moment only"), "{why}");
+
+    let into = tempfile::Builder::new().prefix("rhb-").tempdir_in("/tmp").unwrap();
+    folder.done(&["restore", "--into", into.path().to_str().unwrap()]).await;
+    assert!(into.path().join("migrations/20260101000000_a.sql").is_file());
+    let (paths, account) = rowhouse_db::embedded::prepare_folder(into.path()).unwrap();
+    let mut server = rowhouse_db::embedded::Temporary::start(&paths, &account, &[]).unwrap();
+    let restored = server.connect("postgres").await.unwrap();
+    require_same(&before, &restored).await;
+    only_own_rows(&restored).await;
+    let logins =
+        "select string_agg(rolname, ',' order by rolname) from pg_authid where rolpassword is not null";
+    assert_eq!(text(&restored, logins).await, "authenticator,authenticator_service,postgres,rowhouse");
+    drop(restored);
+    server.stop().await;
+}
+
+/// Policies and grants are in force.
+async fn only_own_rows(client: &Client) {
+    let claims = r#"{"role": "authenticated", "tenant_id": "00000000-0000-7000-8000-000000000002"}"#;
+    let begin = format!(
+        "begin; set local role authenticated; select set_config('request.jwt.claims', '{claims}', true)"
+    );
+    client.batch_execute(&begin).await.unwrap();
+    assert_eq!(text(client, "select count(*)::text from notes").await, "2");
+    let foreign = "insert into notes (tenant_id, text) values ('00000000-0000-7000-8000-000000000001', 'x')";
+    assert!(client.batch_execute(foreign).await.is_err());
+    client.batch_execute("rollback").await.unwrap();
+}
+
+#[tokio::test]
+async fn archive_that_pg_restore_does_not_know_is_damage() {
+    use rowhouse_backup::{BackupKind, Finish, Start, Store};
+    let scene = crate::scene::Scene::new(61);
+    let store: Store = scene.store();
+    let start = Start { kind: BackupKind::Logical, wal_segment_bytes: 0, ..crate::scene::start() };
+    let writer = store.begin_backup(start).await.unwrap();
+    let mut object = writer.object("database.dump").unwrap();
+    object.write(b"PGDM is not how an archive begins").await.unwrap();
+    object.finish().await.unwrap();
+    let details = serde_json::json!({ "pg_dump": 15, "database": "app" });
+    writer.commit(Finish { details, ..Finish::default() }).await.unwrap();
+    let found = store.verify(None, &mut |_| {}).await.unwrap();
+    assert!(!found.is_good() && found.damage[0].why.contains("pg_restore"), "{found:?}");
+}
+
+async fn connect(url: &str) -> Client {
+    rowhouse_db::connect(&rowhouse_kernel::Secret::new(url.to_owned())).await.unwrap()
+}
