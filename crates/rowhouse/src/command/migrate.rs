@@ -115,13 +115,13 @@ async fn up(project: &Project, yes: bool, wait: bool, no_lint: bool) -> Result<C
     let watcher = connect_project(project).await?;
     let note = RunNote { by: std::env::var("USER").unwrap_or_default(), linted };
     let work = apply(project, &client, &migrations, yes, &note);
-    let point = match first_pending(&client, &migrations).await? {
-        Some(first) => migrate::restore_point(&client, &first).await?,
+    let way = match first_pending(&client, &migrations).await? {
+        Some(first) => Some(smoke::Way::prepare(project, &settings, &client, &first).await?),
         None => None,
     };
     let steps = migrate::watched(&client, &watcher, stopped(), work).await?;
     let outcome = finished(&client, "applied", &steps, wait).await?;
-    smoke::after(&client, &migrations, &steps, point.as_ref(), outcome).await
+    smoke::after(&client, &migrations, &steps, way.as_ref(), outcome).await
 }
 
 async fn first_pending(

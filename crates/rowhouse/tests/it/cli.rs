@@ -3,6 +3,7 @@
 mod crash;
 mod database;
 mod document;
+mod dump;
 mod ending;
 mod life;
 mod lint;
