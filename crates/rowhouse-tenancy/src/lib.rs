@@ -59,6 +59,7 @@ pub const MIGRATIONS: &[Statement] = migrations![
     "20261128111200_tenancy_settings.sql",
     "20261128111300_tenancy_export.sql",
     "20261128113020_tenancy_provision.sql",
+    "20261128113050_tenancy_last_owner.sql",
 ];
 
 /// Adds the reference checks that newly added foreign keys between tenant tables need, as the project's owner.

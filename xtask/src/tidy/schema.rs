@@ -33,6 +33,7 @@ pub(super) const HOOKS: &[(&str, &str)] = &[
     ("auth.has_entitlement", "rowhouse-tenancy"),
     ("auth.product_role", "rowhouse-tenancy"),
     ("auth.enter_application", "rowhouse-tenancy"),
+    ("auth.owned_alone_by", "rowhouse-tenancy"),
     ("auth.may", "rowhouse-tenancy"),
     ("auth.users_public", "rowhouse-tenancy"),
     ("auth.membership_of", "rowhouse-tenancy"),

@@ -108,7 +108,7 @@ fn codes_have_the_statuses_of_gotrue() {
     let refused = |code: &str| {
         Refusal::from(Fault::Db(DbError::from(PgError { code: code.to_owned(), ..PgError::default() })))
     };
-    let table: [(Refusal, u16, &str); 27] = [
+    let table: [(Refusal, u16, &str); 28] = [
         (EmailError::Missing.into(), 400, "validation_failed"),
         (InputError::Unread.into(), 400, "bad_json"),
         (SignInError::EmailNotConfirmed.into(), 400, "email_not_confirmed"),
@@ -126,6 +126,7 @@ fn codes_have_the_statuses_of_gotrue() {
         (SessionError::NotAMember.into(), 403, "tenant_access_denied"),
         (SessionError::OneTenant.into(), 403, "tenant_access_denied"),
         (AdminError::NoSuchUser.into(), 404, "user_not_found"),
+        (AdminError::LastOwner(String::new()).into(), 409, "last_owner"),
         (InputError::TooLarge.into(), 413, "request_entity_too_large"),
         (WriteError::EmailTaken.into(), 422, "email_exists"),
         (WriteError::PhoneTaken.into(), 422, "phone_exists"),

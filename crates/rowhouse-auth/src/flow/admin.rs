@@ -37,6 +37,8 @@ pub(crate) enum AdminError {
     UnsupportedHash,
     #[error("invalid format for ban duration")]
     BanDuration,
+    #[error("The user is the last owner of the organization {0}; make another member owner first")]
+    LastOwner(String),
     #[error(transparent)]
     Metadata(#[from] MetadataError),
     #[error(transparent)]
@@ -185,10 +187,13 @@ fn metadata_of(user: User, directive: &Directive) -> Result<(Option<Object>, Opt
     ))
 }
 
-/// Deletes a user; `soft` keeps the row for foreign keys.
+/// Deletes a user; `soft` keeps the row for foreign keys. An organization of others keeps an owner.
 pub(crate) async fn delete(auth: &Auth, client: &Client, id: Uuid, soft: bool) -> Result<(), AdminError> {
     let now = auth.now();
     let work = async move |tx: &Transaction<'_>| {
+        if let Some(organization) = user_deletion::find_owned_alone(tx, id).await? {
+            return Err(AdminError::LastOwner(organization));
+        }
         let found = if soft {
             user_deletion::soft_delete(tx, id, now).await?
         } else {

@@ -124,6 +124,7 @@ impl From<AdminError> for Refusal {
     fn from(error: AdminError) -> Self {
         match error {
             AdminError::NoSuchUser => Self::new(StatusCode::NOT_FOUND, "user_not_found", error.to_string()),
+            AdminError::LastOwner(_) => Self::new(StatusCode::CONFLICT, "last_owner", error.to_string()),
             AdminError::Email(error) => error.into(),
             AdminError::Password(error) => error.into(),
             AdminError::NoAddress

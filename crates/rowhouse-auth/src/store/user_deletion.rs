@@ -7,6 +7,11 @@ use uuid::Uuid;
 
 use crate::fault::Fault;
 
+/// The slug of an organization that has other members and no other owner.
+pub(crate) async fn find_owned_alone(client: &Client, id: Uuid) -> Result<Option<String>, Fault> {
+    Ok(client.query_typed_one("select auth.owned_alone_by($1)", &[(&id, Type::UUID)]).await?.try_get(0)?)
+}
+
 /// Deletes a user with all dependent rows. False if there is none.
 pub(crate) async fn delete(client: &Client, id: Uuid) -> Result<bool, Fault> {
     Ok(client.query_typed_one("select auth.delete_user($1)", &[(&id, Type::UUID)]).await?.try_get(0)?)

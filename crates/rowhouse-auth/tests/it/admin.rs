@@ -126,3 +126,28 @@ async fn headers_and_ids_that_name_nobody_are_answered_as_gotrue_does() {
     app.get("/admin/users/7", &app.service_key).await.is(404, "validation_failed");
     assert_eq!(app.get("/health", &app.service_key).await.ok()["name"], "GoTrue");
 }
+
+#[tokio::test]
+async fn last_owner_of_an_organization_with_other_members_is_not_deleted() {
+    let app = App::start().await;
+    let (owner, member) = (app.sign_up("owner@example.com").await, app.sign_up("member@example.com").await);
+    let sql = app.sql().await;
+    let join = format!(
+        "insert into tenancy.organization_members (organization_id, user_id, role)
+         select organization_id, '{}', 'member' from tenancy.organization_members where user_id = '{}'",
+        member.id(),
+        owner.id()
+    );
+    sql.batch_execute(&join).await.unwrap();
+    let path = format!("/admin/users/{}", owner.id());
+    let delete =
+        async |body: &str| app.send(Method::DELETE, &path, Some(&app.service_key), body.to_owned()).await;
+    delete("").await.is(409, "last_owner");
+    delete(r#"{"should_soft_delete": true}"#).await.is(409, "last_owner");
+    let promote = "update tenancy.organization_members set role = 'owner' where role = 'member'";
+    sql.batch_execute(promote).await.unwrap();
+    delete("").await.ok();
+    // Nobody else is in what is left.
+    let path = format!("/admin/users/{}", member.id());
+    app.send(Method::DELETE, &path, Some(&app.service_key), "").await.ok();
+}
