@@ -4,6 +4,7 @@
 //! Platform migrations come embedded from the crates; project migrations from the project's folder. Their content is
 //! left to the crates and the project.
 
+mod directive;
 mod down;
 mod error;
 mod extension;
@@ -16,6 +17,7 @@ mod repair;
 mod round_trip;
 mod run;
 mod script;
+mod settings;
 mod smoke;
 mod source;
 mod trace;
@@ -24,6 +26,7 @@ mod watch;
 
 use tokio_postgres::Client;
 
+pub use directive::BadDirective;
 pub use down::{DownTarget, plan_down, take_back};
 pub use error::{MigrateError, RefusedStatement};
 pub use extension::create_extensions;
@@ -33,9 +36,10 @@ pub use ledger::{Linted, Record, RunNote};
 pub use lock::exclusive;
 pub use object::{ObjectChange, SchemaDrift, fingerprint};
 pub use round_trip::{FileTrip, TripOutcome, round_trip};
+pub use settings::MigrateSettings;
 pub use smoke::{RestorePoint, Smoke, record_smoke, restore_point, smoke};
 pub use source::{Migration, SourceError, Statement, read_project};
-pub use trace::{FileTrace, HeldLock, StatementTrace, TableTrace, trace};
+pub use trace::{FileTrace, HeldLock, Measured, StatementTrace, TableRows, TableTrace, copy_rows, trace};
 pub use verify::{Condition, Verified, verify};
 pub use watch::{Progress, watched};
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use rowhouse_db::migrate::{Migration, Phase};
+use rowhouse_db::migrate::{BadDirective, Migration, Phase};
 use squawk_syntax::{Parse, SourceFile, SyntaxElement, SyntaxKind};
 
 use crate::name::Name;
@@ -15,6 +15,7 @@ pub(crate) struct File {
     pub(crate) sql: String,
     pub(crate) is_transactional: bool,
     pub(crate) phase: Option<Phase>,
+    pub(crate) bad_directives: Vec<BadDirective>,
     pub(crate) parse: Parse<SourceFile>,
     pub(crate) statements: Vec<Statement>,
 }
@@ -28,6 +29,7 @@ impl File {
             name: migration.name.clone(),
             is_transactional: migration.is_transactional(),
             phase: migration.phase(),
+            bad_directives: migration.bad_directives(),
             sql,
             parse,
             statements,

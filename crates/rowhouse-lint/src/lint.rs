@@ -113,7 +113,9 @@ fn wrong_waiver(waiver: &Waiver) -> Found {
 
 fn finding(file: &File, found: Found) -> Finding {
     let (line, column) = file.line_and_column(found.at);
-    let anchor = if RULES.iter().any(|rule| rule.id == found.rule) { found.rule.as_str() } else { "squawk" };
+    let is_ours =
+        RULES.iter().any(|rule| rule.id == found.rule) || ["waiver", "syntax"].contains(&&*found.rule);
+    let anchor = if is_ours { found.rule.as_str() } else { "squawk" };
     Finding {
         severity: found.severity,
         page: format!("{PAGE}#{anchor}"),

@@ -6,6 +6,7 @@ mod isolation;
 mod lock;
 mod object;
 mod row;
+mod runner;
 
 use crate::file::File;
 use crate::finding::Severity;
@@ -97,6 +98,10 @@ rules! {
         "Grant to authenticated, and let policies decide which rows; what everybody may read, grant to anon with a waiver.";
     "definer-search-path" Error false isolation::definer_search_path,
         "Add `set search_path = ''` to the function and write every name with its schema.";
+    "unknown-directive" Error false runner::unknown_directive,
+        "Write `-- rowhouse: NAME VALUE` in the file's first lines, which are comments without an empty line between; a waiver stands directly above its statement.";
+    "role-changed" Error false runner::role_changed,
+        "Leave it out: the file runs as rowhouse_project. What needs another role, an operator does beside the migrations.";
     "backfill-with-ddl" Error false row::backfill_with_ddl,
         "Put the change of rows into a migration of its own, behind this one.";
     "needs-no-transaction" Error false lock::needs_no_transaction,

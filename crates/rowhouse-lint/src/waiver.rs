@@ -2,8 +2,8 @@
 
 use crate::file::File;
 
-/// The prefix of a waiver.
-const PREFIX: &str = "-- rowhouse: allow ";
+/// The prefix of a directive, and the name of this one.
+const PREFIX: (&str, &str) = ("-- rowhouse:", "allow ");
 
 /// A waiver in a file.
 pub(crate) struct Waiver {
@@ -16,10 +16,10 @@ pub(crate) struct Waiver {
 
 /// The waivers of a file.
 pub(crate) fn waivers(file: &File) -> Vec<Waiver> {
-    let found = file
-        .comments()
-        .into_iter()
-        .filter_map(|(at, text)| Some((at, text.strip_prefix(PREFIX)?.to_owned())));
+    let found = file.comments().into_iter().filter_map(|(at, text)| {
+        let words = text.strip_prefix(PREFIX.0)?.trim_start();
+        Some((at, words.strip_prefix(PREFIX.1)?.to_owned()))
+    });
     found
         .map(|(at, text)| {
             let (rule, reason) = text.split_once(':').unwrap_or((&text, ""));

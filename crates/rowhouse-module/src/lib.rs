@@ -5,6 +5,7 @@ mod assembly;
 mod command;
 mod count;
 mod health;
+mod interrupt;
 pub mod job;
 mod json_text;
 mod list;
@@ -30,6 +31,7 @@ pub use assembly::{
 pub use command::{CallerFuture, CommandContext, CommandFuture, CommandGroup, FindCaller};
 pub use count::{counted, grouped};
 pub use health::{HealthCheck, Weight};
+pub use interrupt::{Signals, interruptible, interruption};
 pub use json_text::JsonText;
 pub use list::Modules;
 pub use listener::{BoundListeners, ListenerService, ListenerSpec, Mode};

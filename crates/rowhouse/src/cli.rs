@@ -187,20 +187,7 @@ pub enum MigrateCommand {
     Status,
     /// Apply platform and project migrations
     #[command(after_help = "Example:\n  rowhouse migrate up --dry-run")]
-    Up {
-        /// Print what would be applied and change nothing
-        #[arg(long)]
-        dry_run: bool,
-        /// Agree that other roles lose the privileges of PUBLIC in a shared database
-        #[arg(long)]
-        yes: bool,
-        /// Do not wait until the running processes serve the new schema
-        #[arg(long)]
-        no_wait: bool,
-        /// Apply what lint refuses in production; the ledger keeps that it was left out
-        #[arg(long)]
-        no_lint: bool,
-    },
+    Up(UpMigrationsArgs),
     /// Say what is dangerous in migrations before they run: locks, breaking changes, missing isolation
     #[command(
         after_help = "Example:\n  rowhouse migrate lint\n  rowhouse migrate lint migrations/20261120093000_todos.sql --json"
@@ -216,9 +203,9 @@ pub enum MigrateCommand {
     Roundtrip(RoundtripArgs),
     /// Measure what migrations lock and hold up, in a database beside the project's, under load
     #[command(
-        after_help = "Example:\n  rowhouse migrate trace\n  rowhouse migrate trace --data sample.sql --json"
+        after_help = "Example:\n  rowhouse migrate trace\n  rowhouse migrate trace --rows 100000 --json"
     )]
-    Trace(RoundtripArgs),
+    Trace(TraceArgs),
     /// Write an empty migration with a commented head
     #[command(after_help = "Example:\n  rowhouse migrate new add_due_date")]
     New {
@@ -229,23 +216,7 @@ pub enum MigrateCommand {
     #[command(
         after_help = "Example:\n  rowhouse migrate down --dry-run\n  rowhouse migrate down --to 20261120093000_todos --yes"
     )]
-    Down {
-        /// How many migrations, the newest first
-        #[arg(long, default_value_t = 1, conflicts_with = "to")]
-        steps: usize,
-        /// Take back every migration that was applied after this one
-        #[arg(long, value_name = "NAME")]
-        to: Option<String>,
-        /// Print the SQL that would run and change nothing
-        #[arg(long)]
-        dry_run: bool,
-        /// Agree that what the migrations brought is lost, rows included
-        #[arg(long)]
-        yes: bool,
-        /// Do not wait until the running processes serve the new schema
-        #[arg(long)]
-        no_wait: bool,
-    },
+    Down(DownArgs),
     /// Check that all is applied, conditions hold, and nothing was changed beside the migrations
     #[command(after_help = "Example:\n  rowhouse migrate verify --json")]
     Verify,
@@ -279,15 +250,66 @@ pub enum DbCommand {
     },
 }
 
+/// `migrate up`.
+#[derive(Debug, Args)]
+pub struct UpMigrationsArgs {
+    /// Print what would be applied and what lint says, and change nothing; exit code 1 where production refuses it
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Agree that other roles lose the privileges of PUBLIC in a shared database
+    #[arg(long)]
+    pub yes: bool,
+    /// Do not wait until the running processes serve the new schema
+    #[arg(long)]
+    pub no_wait: bool,
+    /// Apply what lint refuses in production; the ledger keeps that it was left out
+    #[arg(long)]
+    pub no_lint: bool,
+}
+
+/// `migrate down`.
+#[derive(Debug, Args)]
+pub struct DownArgs {
+    /// How many migrations, the newest first
+    #[arg(long, default_value_t = 1, conflicts_with = "to")]
+    pub steps: usize,
+    /// Take back every migration that was applied after this one
+    #[arg(long, value_name = "NAME")]
+    pub to: Option<String>,
+    /// Print the SQL that would run and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Agree that what the migrations brought is lost, rows included
+    #[arg(long)]
+    pub yes: bool,
+    /// Do not wait until the running processes serve the new schema
+    #[arg(long)]
+    pub no_wait: bool,
+}
+
 /// `migrate roundtrip`.
 #[derive(Debug, Args)]
 pub struct RoundtripArgs {
     /// Try every migration [default: those that are pending, else the newest]
-    #[arg(long)]
+    #[arg(long, conflicts_with = "data")]
     pub all: bool,
     /// SQL that fills the tables before [default: seed.sql, if it fits]
     #[arg(long, value_name = "FILE")]
     pub data: Option<PathBuf>,
+}
+
+/// `migrate trace`.
+#[derive(Debug, Args)]
+pub struct TraceArgs {
+    /// Trace every migration, from empty tables on [default: those that are pending, else the newest]
+    #[arg(long, conflicts_with_all = ["data", "rows"])]
+    pub all: bool,
+    /// SQL that fills the tables before [default: the rows of the project's own tables]
+    #[arg(long, value_name = "FILE", conflicts_with = "rows")]
+    pub data: Option<PathBuf>,
+    /// How many rows of each table are copied at most [default: migrate.trace_rows]
+    #[arg(long, value_name = "N")]
+    pub rows: Option<u64>,
 }
 
 /// `migrate adopt`.

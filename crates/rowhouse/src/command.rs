@@ -12,7 +12,6 @@ mod instance;
 mod migrate;
 mod psql;
 mod serve;
-pub(crate) mod signal;
 mod status;
 mod stop;
 mod up;
@@ -51,7 +50,11 @@ pub struct Ended {
 #[must_use]
 pub fn run(modules: &Modules, invocation: Invocation) -> Ended {
     match invocation {
-        Invocation::Own(cli) => Ended { result: run_own(modules, cli), is_interrupted: false },
+        Invocation::Own(cli) => {
+            let interrupted = AtomicBool::new(false);
+            let result = run_own(modules, cli, &interrupted);
+            Ended { result, is_interrupted: interrupted.into_inner() }
+        }
         Invocation::Module { group, matches, dir } => run_group(modules, group, &matches, &dir)
             .unwrap_or_else(|error| Ended { result: Err(error), is_interrupted: false }),
     }
@@ -71,7 +74,7 @@ fn run_group(
     Ok(Ended { result, is_interrupted: context.interrupted.into_inner() })
 }
 
-fn run_own(modules: &Modules, cli: Cli) -> Result<CommandOutcome, CannotRun> {
+fn run_own(modules: &Modules, cli: Cli, interrupted: &AtomicBool) -> Result<CommandOutcome, CannotRun> {
     let dir = cli.dir;
     match cli.command {
         Command::Init { folder } => init::run(&folder.unwrap_or(dir)),
@@ -86,8 +89,10 @@ fn run_own(modules: &Modules, cli: Cli) -> Result<CommandOutcome, CannotRun> {
         Command::Doctor => quiet()?.block_on(doctor::run(&dir)),
         Command::Config(ConfigCommand::Explain) => config::explain(&Project::open(&dir)?),
         Command::Config(ConfigCommand::Import { file }) => import::run(&file),
-        Command::Db(command) => quiet()?.block_on(db::run(&Project::open(&dir)?, &command)),
-        Command::Migrate(command) => quiet()?.block_on(migrate::run(&Project::open(&dir)?, &command)),
+        Command::Db(command) => quiet()?.block_on(db::run(&Project::open(&dir)?, &command, interrupted)),
+        Command::Migrate(command) => {
+            quiet()?.block_on(migrate::run(&Project::open(&dir)?, &command, interrupted))
+        }
     }
 }
 

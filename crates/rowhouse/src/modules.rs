@@ -3,6 +3,7 @@
 use rowhouse_about::AboutModule;
 use rowhouse_auth::AuthModule;
 use rowhouse_backup::BackupModule;
+use rowhouse_db::migrate::MigrateSettings;
 use rowhouse_domain::DomainModule;
 use rowhouse_flag::FlagModule;
 use rowhouse_isolation::IsolationModule;
@@ -40,6 +41,7 @@ pub fn modules() -> Modules {
         Box::new(BackupModule),
         Box::new(OpsModule),
     ])
+    .with_settings(GroupSpec::of::<MigrateSettings>())
     .with_settings(GroupSpec::of::<LogSettings>())
 }
 

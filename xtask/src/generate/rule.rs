@@ -14,6 +14,30 @@ file that it refuses and the same done well. Rules know what the same file has m
 that is not there yet.
 ";
 
+const COMMON: &str = "
+## waiver
+
+Error. A waiver covers one rule in the statement below it, and says why. It stands on a line of its own directly above the
+statement:
+
+```sql
+-- rowhouse: allow require-concurrent-index-creation: the table has forty rows
+create index priorities_rank_idx on public.priorities (rank);
+```
+
+Several rules need a line each. A waiver without a reason waives nothing; one that covers no finding, because the rule is misspelt or
+the statement was changed, has to go. Accepted findings are counted, and `--json` lists them under `waived` with their reasons.
+A finding in a comment (`waiver`, `unknown-directive`) cannot be waived.
+
+## syntax
+
+Error. The parser cannot read something here, and does not judge the statement; `migrate up` asks only the server. Correct the
+statement. If PostgreSQL accepts it as it is, as with a clause that an extension adds, waive it above the statement with the reason why
+it is safe: `-- rowhouse: allow syntax: REASON`.
+
+psql's commands (`\\i`, `\\copy`) and `copy … from stdin` are no SQL, and `migrate up` refuses them.
+";
+
 const LIBRARY: &str = "
 ## squawk
 
@@ -28,6 +52,7 @@ and a warning in a migration of phase contract.
 pub(super) fn page() -> String {
     let mut page = HEAD.to_owned();
     page.extend(RULES.iter().map(section));
+    page.push_str(COMMON);
     page.push_str(LIBRARY);
     page.extend(library_rules().iter().map(|rule| format!("| `{}` | {} |\n", rule.id, used(rule.used))));
     page

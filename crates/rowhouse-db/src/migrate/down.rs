@@ -35,7 +35,16 @@ pub async fn plan_down(
         DownTarget::Steps(count) => (*count).min(names.len()),
         DownTarget::To(name) => after(&names, name)?,
     };
-    names.iter().rev().take(count).map(|name| way_back(folder, name)).collect()
+    let budget =
+        |name: &str| migrations.iter().find(|migration| migration.name == name).map(|m| m.standard_budget);
+    let files = names.iter().rev().take(count).map(|name| {
+        let file = way_back(folder, name)?;
+        Ok(match budget(name) {
+            Some(budget) => file.with_lock_budget(budget),
+            None => file,
+        })
+    });
+    files.collect()
 }
 
 /// Runs them; each removes its migration from the ledger in the same transaction.

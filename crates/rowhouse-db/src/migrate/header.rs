@@ -1,15 +1,12 @@
-//! The directives in the comments at a file's head: `-- rowhouse: NAME …`. Leaves waivers of lint to lint.
+//! What the directives in the comments at a file's head mean: `-- rowhouse: NAME …`. Leaves those that mean nothing to
+//! `directive`, and waivers of lint to lint.
 
 use std::time::Duration;
 
 use super::Migration;
 
 /// Prefix of a directive.
-const DIRECTIVE: &str = "-- rowhouse:";
-/// What a file may hold others up without a word of its own.
-const STANDARD_BUDGET: Duration = Duration::from_secs(2);
-const KNOWN: &str = "no-transaction, extension NAME, verify CONDITION, smoke QUERY, phase expand|backfill|switch|contract, \
-    reversible yes|no, lock-budget 2s, repeat 100ms or allow RULE: REASON";
+pub(super) const DIRECTIVE: &str = "-- rowhouse:";
 
 /// Which part a migration has in a change that old and new programs both survive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -87,13 +84,7 @@ impl Migration {
     /// How long it may hold others up.
     #[must_use]
     pub fn lock_budget(&self) -> Duration {
-        self.values("lock-budget").find_map(|(_, text)| duration(text)).unwrap_or(STANDARD_BUDGET)
-    }
-
-    /// The first directive that says nothing, with its line.
-    pub(super) fn unknown_directive(&self) -> Option<(usize, String)> {
-        let (line, words) = self.directives().find(|(_, words)| !is_known(words))?;
-        Some((line, format!("`{DIRECTIVE} {words}` is none of {KNOWN}")))
+        self.values("lock-budget").find_map(|(_, text)| duration(text)).unwrap_or(self.standard_budget)
     }
 
     fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = (usize, &'a str)> {
@@ -105,12 +96,17 @@ impl Migration {
 
     /// The directives, with their line numbers.
     fn directives(&self) -> impl Iterator<Item = (usize, &str)> {
-        let head = self.sql.lines().enumerate().take_while(|(_, line)| line.starts_with("--"));
-        head.filter_map(|(at, line)| Some((at + 1, line.strip_prefix(DIRECTIVE)?.trim())))
+        self.head().enumerate().filter_map(|(at, line)| Some((at + 1, line.strip_prefix(DIRECTIVE)?.trim())))
+    }
+
+    /// The first lines, as long as they are comments.
+    pub(super) fn head(&self) -> impl Iterator<Item = &str> {
+        self.sql.lines().take_while(|line| line.starts_with("--"))
     }
 }
 
-fn is_known(words: &str) -> bool {
+/// Whether a directive with these words means something.
+pub(super) fn is_known(words: &str) -> bool {
     let (name, value) = words.split_once(' ').unwrap_or((words, ""));
     let value = value.trim();
     match name {
@@ -150,25 +146,9 @@ mod tests {
         assert_eq!(file.lock_budget(), Duration::from_millis(500));
         assert_eq!(file.smokes().collect::<Vec<_>>(), [(5, "select 1")]);
         let bare = Migration::new("20260101000000_a.sql", "select 1;");
-        assert_eq!((bare.phase(), bare.reversible(), bare.lock_budget()), (None, None, STANDARD_BUDGET));
-    }
-
-    #[test]
-    fn directive_with_a_value_that_means_nothing_is_unknown() {
-        for words in [
-            "phase later",
-            "reversible maybe",
-            "lock-budget 2",
-            "lock-budget 0s",
-            "extension a b",
-            "verify",
-            "fast",
-        ] {
-            let file = Migration::new("20260101000000_a.sql", &format!("-- rowhouse: {words}\nselect 1;"));
-            assert_eq!(file.unknown_directive().map(|(line, _)| line), Some(1), "{words}");
-        }
-        let waived =
-            Migration::new("20260101000000_a.sql", "-- rowhouse: allow ban-drop-table: gone\ndrop table a;");
-        assert_eq!(waived.unknown_directive(), None);
+        assert_eq!(
+            (bare.phase(), bare.reversible(), bare.lock_budget()),
+            (None, None, Duration::from_secs(2))
+        );
     }
 }

@@ -62,6 +62,13 @@ pub(super) fn words(sql: &str) -> impl Iterator<Item = &str> {
         .map(|(_, from, to)| &sql[from..to])
 }
 
+/// The comments of a text, each with the place where it begins, in bytes.
+pub(super) fn comments(sql: &str) -> impl Iterator<Item = (usize, &str)> {
+    let blanks = (Lexer { text: sql, at: 0 }).filter(|(token, ..)| *token == Token::Blank);
+    let texts = blanks.map(|(_, from, to)| (from, sql[from..to].trim_end()));
+    texts.filter(|(_, text)| !text.is_empty())
+}
+
 /// The statement being read.
 #[derive(Default)]
 struct Extent {

@@ -1,6 +1,7 @@
 //! Migrations as texts: embedded ones, and those of a project's folder.
 
 use std::path::Path;
+use std::time::Duration;
 
 use aws_lc_rs::digest;
 
@@ -13,8 +14,12 @@ pub struct Migration {
     pub name: String,
     /// Its text, as [`Migration::new`] leaves it.
     pub sql: String,
+    /// How long it may hold others up where its head does not say.
+    pub(super) standard_budget: Duration,
 }
 
+/// What a file may hold others up, where neither it nor a setting says otherwise.
+pub(super) const STANDARD_BUDGET: Duration = Duration::from_secs(2);
 /// The end of the name of a file that takes a migration back.
 pub(super) const DOWN: &str = ".down.sql";
 
@@ -40,7 +45,13 @@ impl Migration {
     #[must_use]
     pub fn new(name: impl Into<String>, text: &str) -> Self {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        Self { name: name.into(), sql: text.replace("\r\n", "\n") }
+        Self { name: name.into(), sql: text.replace("\r\n", "\n"), standard_budget: STANDARD_BUDGET }
+    }
+
+    /// The same, with another lock budget where its head does not say one.
+    #[must_use]
+    pub fn with_lock_budget(self, standard_budget: Duration) -> Self {
+        Self { standard_budget, ..self }
     }
 
     /// Collects embedded migrations, sorted.
@@ -68,8 +79,9 @@ impl Migration {
     /// Refuses text that cannot be run as a migration.
     pub(super) fn check(&self) -> Result<(), MigrateError> {
         let unrunnable = |line, reason| MigrateError::Unrunnable { name: self.name.clone(), line, reason };
-        if let Some((line, reason)) = self.unknown_directive() {
-            return Err(unrunnable(line, reason));
+        if let Some(bad) = self.bad_directives().into_iter().next() {
+            let line = self.sql[..bad.at].matches('\n').count() + 1;
+            return Err(unrunnable(line, bad.message));
         }
         let objection = script::split(&self.sql)
             .into_iter()

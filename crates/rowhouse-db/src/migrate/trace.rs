@@ -1,81 +1,32 @@
 //! Runs files in a database of its own while others read and write their tables, and notes what each statement locks, for how
-//! long, who waits for it, what it rewrites and how much it logs. Leaves which tables are loaded to the caller.
+//! long, who waits for it, what it reads as a whole, what it rewrites and how much it logs. Leaves the judgement to `report`.
 
+mod copy;
 mod load;
 mod probe;
+mod report;
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
 use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
 
+pub use self::copy::copy_rows;
 use self::load::Load;
 pub use self::probe::HeldLock;
-use self::probe::Probe;
+use self::probe::{After, Before, Probe};
+pub use self::report::{FileTrace, Measured, StatementTrace, TableRows, TableTrace};
 use super::ledger::MigrationKind;
-use super::script::split;
+use super::script::{Command, split};
 use super::{MigrateError, Migration, exclusive};
 use crate::error::DbError;
 use crate::scratch::Scratch;
 
-/// What a statement did.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct StatementTrace {
-    /// Line of the file, from 1.
-    pub line: usize,
-    /// The statement.
-    pub statement: String,
-    /// How long it ran.
-    pub millis: u64,
-    /// Locks of tables that were there before, each the strongest that the transaction holds after it.
-    pub locks: Vec<HeldLock>,
-    /// Tables with rows that it wrote anew.
-    pub rewritten: Vec<String>,
-    /// Bytes of WAL, of the whole server.
-    pub wal_bytes: i64,
-}
+/// Batches of one statement of a backfill that are traced; the later ones do the same.
+const MAX_BATCHES: u32 = 200;
 
-/// What a table went through while a file ran.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct TableTrace {
-    /// The table.
-    pub table: String,
-    /// The strongest lock.
-    pub lock: String,
-    /// From the statement that took it to the end of the transaction.
-    pub held_millis: u64,
-    /// The longest that a reader waited.
-    pub read_wait_millis: u64,
-    /// The longest that a writer waited.
-    pub write_wait_millis: u64,
-}
-
-/// What a file did.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct FileTrace {
-    /// File name without folder.
-    pub name: String,
-    /// How long it may hold others up.
-    pub budget_millis: u64,
-    /// Its statements, in order.
-    pub statements: Vec<StatementTrace>,
-    /// Tables that were there before, and that it locked.
-    pub tables: Vec<TableTrace>,
-    /// What is beyond the budget.
-    pub beyond: Vec<String>,
-    /// Why it failed.
-    pub error: Option<String>,
-}
-
-impl FileTrace {
-    /// Nothing is beyond the budget, and nothing failed.
-    #[must_use]
-    pub fn holds(&self) -> bool {
-        self.beyond.is_empty() && self.error.is_none()
-    }
-}
-
-/// Traces `files` in order; each is loaded on the tables that `loaded` names for it, as far as they are there.
+/// Traces `files` in order, each loaded on the tables that it names.
 ///
 /// # Errors
 /// The database's; a failing file is a result, and the last one.
@@ -83,14 +34,17 @@ pub async fn trace(
     scratch: &Scratch,
     client: &Client,
     files: &[Migration],
-    loaded: impl Fn(&Migration) -> Vec<String>,
+    measured: Measured<'_>,
 ) -> Result<Vec<FileTrace>, MigrateError> {
+    let watcher = scratch.connect().await?;
     exclusive(client, async || {
         let mut traces = Vec::new();
         for file in files {
             file.check()?;
-            let load = Load::start(scratch, client, &loaded(file)).await?;
-            let traced = one(client, file).await;
+            let load = Load::start(scratch, &named(client, std::slice::from_ref(file)).await?).await?;
+            let tracer =
+                Tracer { client, watcher: &watcher, file, measured, probe: Probe::new(client).await? };
+            let traced = tracer.run().await;
             let waits = load.stop().await;
             let mut traced = traced?;
             for table in &mut traced.tables {
@@ -100,7 +54,7 @@ pub async fn trace(
                 table.read_wait_millis = of(&waits.reads).unwrap_or(0);
                 table.write_wait_millis = of(&waits.writes).unwrap_or(0);
             }
-            traced.judge();
+            traced.judge(&measured);
             let has_failed = traced.error.is_some();
             traces.push(traced);
             if has_failed {
@@ -112,91 +66,225 @@ pub async fn trace(
     .await
 }
 
-async fn one(client: &Client, file: &Migration) -> Result<FileTrace, MigrateError> {
-    let mut traced = FileTrace {
-        name: file.name.clone(),
-        budget_millis: millis(file.lock_budget()),
-        statements: Vec::new(),
-        tables: Vec::new(),
-        beyond: Vec::new(),
-        error: None,
-    };
-    let probe = Probe::new(client).await?;
-    let begin = if file.is_transactional() { "begin" } else { "" };
-    client.batch_execute(begin).await?;
-    client.batch_execute(&format!("reset search_path; set role {}", MigrationKind::Project.role())).await?;
-    let mut taken: Vec<(HeldLock, Instant)> = Vec::new();
-    for command in split(&file.sql) {
+/// Tables whose name is a word of one of the files, also in texts such as `tenancy.protect('public.todos')`.
+async fn named(client: &Client, files: &[Migration]) -> Result<Vec<String>, DbError> {
+    let texts = files.iter().flat_map(|file| file.sql.split(|c: char| !(c.is_alphanumeric() || c == '_')));
+    let all: BTreeSet<String> = texts.flat_map(|word| [word.to_owned(), word.to_lowercase()]).collect();
+    let rows = client.query(include_str!("../../sql/trace_tables.sql"), &[]).await?;
+    let is_named = |row: &&tokio_postgres::Row| all.contains(row.get::<_, &str>(2)) && !row.get::<_, bool>(3);
+    Ok(rows.iter().filter(is_named).map(|row| row.get(1)).collect())
+}
+
+/// One file under way.
+struct Tracer<'a> {
+    client: &'a Client,
+    watcher: &'a Client,
+    file: &'a Migration,
+    measured: Measured<'a>,
+    probe: Probe,
+}
+
+/// A lock with the statement that took it, and since when or for how long it was held.
+struct Taken {
+    lock: HeldLock,
+    statement: usize,
+    held: Held,
+}
+
+enum Held {
+    Since(Instant),
+    For(Duration),
+}
+
+/// What one statement did.
+struct Ran {
+    after: After,
+    /// Locks, each with how long it was held if it is held no more.
+    held: Vec<(HeldLock, Held)>,
+    took: Duration,
+    batches: u32,
+}
+
+impl Tracer<'_> {
+    async fn run(&self) -> Result<FileTrace, MigrateError> {
+        let is_transactional = self.file.is_transactional();
+        let mut traced = FileTrace {
+            name: self.file.name.clone(),
+            budget_millis: millis(self.file.lock_budget()),
+            statements: Vec::new(),
+            tables: Vec::new(),
+            wal_bytes: 0,
+            beyond: Vec::new(),
+            error: None,
+            is_transactional,
+        };
+        let begin = if is_transactional { "begin" } else { "" };
+        let role = MigrationKind::Project.role();
+        self.client.batch_execute(begin).await?;
+        self.client.batch_execute(&format!("reset search_path; set role {role}")).await?;
+        let mut taken: Vec<Taken> = Vec::new();
+        for command in split(&self.file.sql) {
+            let ran = match is_transactional {
+                true => self.within(command).await,
+                false => self.batches(command).await,
+            };
+            let ran = match ran {
+                Ok(ran) => ran,
+                Err(error) => {
+                    traced.error = Some(format!("line {}: {}", command.line, DbError::from(error)));
+                    break;
+                }
+            };
+            let statement = traced.statements.len();
+            traced.statements.push(self.statement(command, &ran));
+            note(&mut taken, statement, ran.held);
+        }
+        let end = if traced.error.is_some() { "rollback" } else { "commit" };
+        let end = if is_transactional { end } else { "" };
+        self.client.batch_execute(&format!("{end}; reset role; reset all")).await?;
+        traced.tables = tables(&taken);
+        Ok(traced)
+    }
+
+    /// A statement of the file's transaction, whose locks stay.
+    async fn within(&self, command: Command<'_>) -> Result<Ran, tokio_postgres::Error> {
         let started = Instant::now();
-        let before = probe.before(client).await?;
-        if let Err(error) = client.batch_execute(command.text).await {
-            traced.error = Some(format!("line {}: {}", command.line, DbError::from(error)));
-            break;
-        }
-        let ran = started.elapsed();
-        let after = probe.after(client, &before).await?;
-        for lock in &after.locks {
-            if !taken.iter().any(|(held, _)| held == lock) {
-                taken.push((lock.clone(), started));
-            }
-        }
-        traced.statements.push(StatementTrace {
-            line: command.line,
-            statement: command.text.to_owned(),
-            millis: millis(ran),
-            locks: after.locks,
-            rewritten: after.rewritten,
-            wal_bytes: after.wal_bytes,
-        });
+        let before = self.probe.before(self.client).await?;
+        self.client.batch_execute(command.text).await?;
+        let took = started.elapsed();
+        let after = self.probe.after(self.client, &before).await?;
+        let held = after.locks.iter().map(|lock| (lock.clone(), Held::Since(started))).collect();
+        Ok(Ran { after, held, took, batches: 1 })
     }
-    let end = if traced.error.is_some() { "rollback" } else { "commit" };
-    let end = if file.is_transactional() { end } else { "" };
-    client.batch_execute(&format!("{end}; reset role; reset all")).await?;
-    traced.tables = tables(&taken);
-    Ok(traced)
-}
 
-/// Each table once, with its strongest lock.
-fn tables(taken: &[(HeldLock, Instant)]) -> Vec<TableTrace> {
-    let mut tables: Vec<TableTrace> = Vec::new();
-    for (lock, since) in taken {
-        let held_millis = millis(since.elapsed());
-        match tables.iter_mut().find(|known| known.table == lock.table) {
-            Some(known) if probe::strength(&known.lock) >= probe::strength(&lock.mode) => {}
-            Some(known) => (known.lock, known.held_millis) = (lock.mode.clone(), held_millis),
-            None => tables.push(TableTrace {
-                table: lock.table.clone(),
-                lock: lock.mode.clone(),
-                held_millis,
-                read_wait_millis: 0,
-                write_wait_millis: 0,
-            }),
+    /// A statement with a transaction of its own; where the file repeats it, until it changes no row.
+    async fn batches(&self, command: Command<'_>) -> Result<Ran, tokio_postgres::Error> {
+        let mut all = self.alone(command).await?;
+        if self.file.repeat_pause().is_none() {
+            return Ok(all.0);
         }
+        while all.1 > 0 && all.0.batches < MAX_BATCHES {
+            let (ran, rows) = self.alone(command).await?;
+            all = (all.0.and(ran), rows);
+        }
+        Ok(all.0)
     }
-    tables
-}
 
-impl FileTrace {
-    /// A rewrite grows with its table, so no measurement on a smaller one vouches for it.
-    fn judge(&mut self) {
-        let budget = self.budget_millis;
-        for statement in &self.statements {
-            let line = statement.line;
-            self.beyond.extend(statement.rewritten.iter().map(|table| {
-                format!("line {line} writes {table} anew, which takes as long as the table is big")
-            }));
-        }
-        for TableTrace { table, lock, held_millis, read_wait_millis, write_wait_millis } in &self.tables {
-            if probe::blocks_requests(lock) && *held_millis > budget {
-                self.beyond.push(format!("{lock} on {table} was held for {held_millis} ms"));
+    /// In a transaction, which shows its locks even if they are short; what PostgreSQL refuses in one runs without.
+    async fn alone(&self, command: Command<'_>) -> Result<(Ran, u64), tokio_postgres::Error> {
+        self.client.batch_execute("begin").await?;
+        let before = self.probe.before(self.client).await?;
+        let started = Instant::now();
+        let done = self.client.execute(command.text, &[]).await;
+        match done {
+            Ok(rows) => {
+                let took = started.elapsed();
+                let after = self.probe.after(self.client, &before).await?;
+                self.client.batch_execute("commit").await?;
+                let whole = started.elapsed();
+                let held = after.locks.iter().map(|lock| (lock.clone(), Held::For(whole))).collect();
+                Ok((Ran { after, held, took, batches: 1 }, rows))
             }
-            for (who, wait) in [("a reader", read_wait_millis), ("a writer", write_wait_millis)] {
-                if *wait > budget {
-                    self.beyond.push(format!("{who} of {table} waited {wait} ms"));
+            Err(error) => {
+                self.client.batch_execute("rollback").await?;
+                match error.code() {
+                    Some(&SqlState::ACTIVE_SQL_TRANSACTION) => Ok((self.bare(command, &before).await?, 0)),
+                    _ => Err(error),
                 }
             }
         }
     }
+
+    /// Looks at its locks over another connection meanwhile.
+    async fn bare(&self, command: Command<'_>, before: &Before) -> Result<Ran, tokio_postgres::Error> {
+        let mut seen = Vec::new();
+        let started = Instant::now();
+        tokio::select! {
+            done = self.client.batch_execute(command.text) => done?,
+            () = self.probe.sample(self.watcher, &mut seen) => {}
+        }
+        let took = started.elapsed();
+        let mut after = self.probe.after(self.client, before).await?;
+        after.locks = seen.iter().map(|(lock, ..)| lock.clone()).collect();
+        let held = seen.into_iter().map(|(lock, first, last)| (lock, Held::For(last - first))).collect();
+        Ok(Ran { after, held, took, batches: 1 })
+    }
+
+    fn statement(&self, command: Command<'_>, ran: &Ran) -> StatementTrace {
+        let rows = |table: &str| {
+            self.measured.rows.iter().find(|rows| rows.table == table).map_or(0, |rows| rows.rows)
+        };
+        let is_whole =
+            |(table, read): &(&String, &i64)| u64::try_from(**read).unwrap_or(0) >= (rows(table) / 2).max(1);
+        let read = ran.after.read.iter().filter(is_whole);
+        StatementTrace {
+            line: command.line,
+            statement: command.text.to_owned(),
+            millis: millis(ran.took),
+            batches: self.file.repeat_pause().map(|_| ran.batches),
+            locks: ran.after.locks.clone(),
+            rewritten: ran.after.rewritten.clone(),
+            read: read.map(|(table, _)| table.clone()).collect(),
+            changed: ran.after.changed.keys().cloned().collect(),
+            wal_bytes: ran.after.wal_bytes,
+        }
+    }
+}
+
+impl Ran {
+    /// With the batch after it.
+    fn and(mut self, next: Self) -> Self {
+        self.held.extend(next.held);
+        self.took = self.took.max(next.took);
+        self.batches += next.batches;
+        let (all, more) = (&mut self.after, next.after);
+        all.wal_bytes += more.wal_bytes;
+        all.read.extend(more.read);
+        all.changed.extend(more.changed);
+        for lock in more.locks {
+            if !all.locks.contains(&lock) {
+                all.locks.push(lock);
+            }
+        }
+        self
+    }
+}
+
+/// Locks that the transaction holds already are no news.
+fn note(taken: &mut Vec<Taken>, statement: usize, held: Vec<(HeldLock, Held)>) {
+    for (lock, held) in held {
+        let is_known = taken.iter().any(|known| known.lock == lock && matches!(known.held, Held::Since(_)));
+        if !is_known {
+            taken.push(Taken { lock, statement, held });
+        }
+    }
+}
+
+/// Each table once, with its strongest lock, and the longest that it was held.
+fn tables(taken: &[Taken]) -> Vec<TableTrace> {
+    let mut tables: Vec<TableTrace> = Vec::new();
+    for Taken { lock, statement, held } in taken {
+        let held_millis = millis(match held {
+            Held::Since(moment) => moment.elapsed(),
+            Held::For(duration) => *duration,
+        });
+        let table = TableTrace {
+            table: lock.table.clone(),
+            lock: lock.mode.clone(),
+            held_millis,
+            estimated_millis: held_millis,
+            read_wait_millis: 0,
+            write_wait_millis: 0,
+            since: *statement,
+        };
+        let rank = |table: &TableTrace| (probe::strength(&table.lock), table.held_millis);
+        match tables.iter_mut().find(|known| known.table == lock.table) {
+            Some(known) if rank(known) >= rank(&table) => {}
+            Some(known) => *known = table,
+            None => tables.push(table),
+        }
+    }
+    tables
 }
 
 fn millis(duration: Duration) -> u64 {

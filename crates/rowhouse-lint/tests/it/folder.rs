@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use rowhouse_lint::{Finding, RULES};
+use rowhouse_lint::{Finding, RULES, Rule};
 
 use crate::support::last;
 
@@ -28,12 +28,10 @@ fn each_rule_says_of_its_bad_file_what_its_folder_expects() {
 }
 
 #[test]
-fn each_rule_lets_its_good_file_pass() {
-    for rule in RULES {
-        let report = last(&[rule.good]);
-        assert!(report.passes(), "{}: {:#?}", rule.id, report.findings);
-        assert!(report.findings.iter().all(|f| f.rule != rule.id), "{}: {:#?}", rule.id, report.findings);
-    }
+fn nothing_is_found_in_the_good_file_of_a_rule() {
+    let found = |rule: &Rule| (rule.id, told(&last(&[rule.good]).findings));
+    let found: Vec<_> = RULES.iter().map(found).filter(|(_, told)| !told.is_empty()).collect();
+    assert_eq!(found, []);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 mod folder;
 mod known;
+mod page;
 mod support;
 mod trap;
 mod waiver;

@@ -2,32 +2,39 @@
 
 mod pull;
 
+use std::sync::atomic::AtomicBool;
+
 use rowhouse_db::embedded::{data_folder, stop_orphan};
 use rowhouse_db::{DbSettings, migrate};
 use rowhouse_module::{CannotRun, CommandOutcome, Project, ProjectLock, State};
 use serde_json::json;
 
-use super::migrate::{Content, connect_project, with_scratch};
+use super::migrate::{Content, Rows, connect_project, with_scratch};
 use crate::cli::DbCommand;
 use crate::command::consent;
 use crate::{modules, platform};
 
-pub(super) async fn run(project: &Project, command: &DbCommand) -> Result<CommandOutcome, CannotRun> {
+/// An interrupt is recorded in `interrupted`.
+pub(super) async fn run(
+    project: &Project,
+    command: &DbCommand,
+    interrupted: &AtomicBool,
+) -> Result<CommandOutcome, CannotRun> {
     match command {
-        DbCommand::Diff => diff(project).await,
+        DbCommand::Diff => diff(project, interrupted).await,
         DbCommand::Pull => pull::run(project).await,
         DbCommand::Reset { yes } => reset(project, *yes).await,
     }
 }
 
 /// Exit code 1 if an object differs from what the applied migrations give in a database of their own.
-async fn diff(project: &Project) -> Result<CommandOutcome, CannotRun> {
+async fn diff(project: &Project, interrupted: &AtomicBool) -> Result<CommandOutcome, CannotRun> {
     let migrations = migrate::read_project(&project.migrations())?;
     let live = connect_project(project).await?;
     let plan = migrate::plan(&live, &platform::migrations(), &migrations).await?;
     let applied = plan.project.iter().filter(|planned| planned.applied).map(|_| ()).count();
-    let content = Content { base: &migrations[..applied], tried: &[], data: None };
-    let differences = with_scratch(project, content, async |_, client| {
+    let content = Content { base: &migrations[..applied], tried: &[], rows: Rows::None };
+    let differences = with_scratch(project, content, interrupted, async |_, client| {
         let (settings, _) = modules::settings(project)?;
         modules::modules().after_project_migrations(client, &settings).await?;
         Ok(migrate::difference(client, &live).await?)

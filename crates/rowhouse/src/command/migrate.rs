@@ -2,6 +2,7 @@
 
 mod back;
 mod dry_run;
+mod interrupt;
 pub(super) mod lint;
 mod new;
 mod round_trip;
@@ -10,19 +11,20 @@ mod smoke;
 mod trace;
 mod verify;
 
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use rowhouse_db::migrate::{DownTarget, Planned, RunNote};
+use rowhouse_db::migrate::{MigrateSettings, Migration, Planned, RunNote};
 use rowhouse_db::{BootstrapError, DataPlaneUrls, DbSettings, Logins, Sharing, bootstrap, connect, migrate};
 use rowhouse_kernel::Secret;
-use rowhouse_module::{CannotRun, CommandOutcome, Project, Secrets, State};
+use rowhouse_module::{CannotRun, CommandOutcome, Project, Secrets, State, interruption};
 use serde_json::json;
 use tokio_postgres::Client;
 
 pub(super) use new::new_file;
-pub(super) use scratch::{Content, owner_url, with as with_scratch};
+pub(super) use scratch::{Content, Rows, owner_url, with as with_scratch};
 
-use crate::cli::{AdoptArgs, MigrateCommand};
+use crate::cli::{AdoptArgs, MigrateCommand, UpMigrationsArgs};
 use crate::command::consent;
 use crate::{modules, platform};
 
@@ -55,19 +57,29 @@ pub(super) fn project_url(project: &Project) -> Result<Secret, CannotRun> {
     Ok(Secret::new(format!("postgres://rowhouse:{}@{host}", secrets.rowhouse.expose())))
 }
 
-pub(super) async fn run(project: &Project, command: &MigrateCommand) -> Result<CommandOutcome, CannotRun> {
+/// The project's files, with the lock budget that its settings give them.
+pub(super) fn read_files(project: &Project) -> Result<Vec<Migration>, CannotRun> {
+    let (settings, _) = modules::settings(project)?;
+    let budget = settings.get::<MigrateSettings>().lock_budget;
+    let files = migrate::read_project(&project.migrations())?;
+    Ok(files.into_iter().map(|file| file.with_lock_budget(budget)).collect())
+}
+
+/// An interrupt is recorded in `interrupted`.
+pub(super) async fn run(
+    project: &Project,
+    command: &MigrateCommand,
+    interrupted: &AtomicBool,
+) -> Result<CommandOutcome, CannotRun> {
     match command {
         MigrateCommand::Status => status(project).await,
-        MigrateCommand::Up { dry_run: true, .. } => dry_run::run(project).await,
-        MigrateCommand::Up { yes, no_wait, no_lint, .. } => up(project, *yes, !no_wait, *no_lint).await,
-        MigrateCommand::Roundtrip(args) => round_trip::run(project, args).await,
-        MigrateCommand::Trace(args) => trace::run(project, args).await,
+        MigrateCommand::Up(args) if args.dry_run => dry_run::run(project, args.no_lint).await,
+        MigrateCommand::Up(args) => up(project, args, interrupted).await,
+        MigrateCommand::Roundtrip(args) => round_trip::run(project, args, interrupted).await,
+        MigrateCommand::Trace(args) => trace::run(project, args, interrupted).await,
         MigrateCommand::Lint { files } => lint::run(project, files).await,
         MigrateCommand::New { name } => new::run(project, name, super::clock().now()),
-        MigrateCommand::Down { steps, to, dry_run, yes, no_wait } => {
-            let target = to.clone().map_or(DownTarget::Steps(*steps), DownTarget::To);
-            back::run(project, &target, back::Consent { dry_run: *dry_run, yes: *yes, wait: !no_wait }).await
-        }
+        MigrateCommand::Down(args) => back::run(project, args, interrupted).await,
         MigrateCommand::Verify => verify::run(project).await,
         MigrateCommand::Adopt(args) => adopt(project, args).await,
         MigrateCommand::Passwords { yes } => passwords(project, *yes).await,
@@ -76,7 +88,7 @@ pub(super) async fn run(project: &Project, command: &MigrateCommand) -> Result<C
 
 /// Exit code 1 if a migration is pending.
 async fn status(project: &Project) -> Result<CommandOutcome, CannotRun> {
-    let migrations = migrate::read_project(&project.migrations())?;
+    let migrations = read_files(project)?;
     let client = connect_project(project).await?;
     let plan = migrate::plan(&client, &platform::migrations(), &migrations).await?;
     let pending = plan.pending().count();
@@ -104,32 +116,30 @@ fn shown_line(migration: &Planned) -> String {
 
 /// Applies pending migrations, and returns once every running process serves the new schema. Exit code 1 if one does not, or
 /// if lint refuses a file in production.
-async fn up(project: &Project, yes: bool, wait: bool, no_lint: bool) -> Result<CommandOutcome, CannotRun> {
-    let migrations = migrate::read_project(&project.migrations())?;
+async fn up(
+    project: &Project,
+    args: &UpMigrationsArgs,
+    interrupted: &AtomicBool,
+) -> Result<CommandOutcome, CannotRun> {
+    let migrations = read_files(project)?;
     let client = connect_project(project).await?;
     let (settings, _) = modules::settings(project)?;
-    let linted = match lint::before_run(&client, &settings, &migrations, no_lint).await? {
+    let linted = match lint::before_run(&client, &settings, &migrations, args.no_lint).await? {
         lint::Verdict::Run(linted) => linted,
         lint::Verdict::Refused(outcome) => return Ok(outcome),
     };
     let watcher = connect_project(project).await?;
     let note = RunNote { by: std::env::var("USER").unwrap_or_default(), linted };
-    let work = apply(project, &client, &migrations, yes, &note);
-    let way = match first_pending(&client, &migrations).await? {
-        Some(first) => Some(smoke::Way::prepare(project, &settings, &client, &first).await?),
-        None => None,
+    let work = apply(project, &client, &migrations, args.yes, &note);
+    let plan = migrate::plan(&client, &platform::migrations(), &migrations).await?;
+    let before = match plan.project.iter().find(|planned| !planned.applied) {
+        Some(first) => smoke::Before::secure(project, &settings, &first.name).await?,
+        None => smoke::Before::NOTHING,
     };
-    let steps = migrate::watched(&client, &watcher, stopped(), work).await?;
-    let outcome = finished(&client, "applied", &steps, wait).await?;
-    smoke::after(&client, &migrations, &steps, way.as_ref(), outcome).await
-}
-
-async fn first_pending(
-    client: &Client,
-    migrations: &[migrate::Migration],
-) -> Result<Option<String>, CannotRun> {
-    let plan = migrate::plan(client, &platform::migrations(), migrations).await?;
-    Ok(plan.project.into_iter().find(|planned| !planned.applied).map(|planned| planned.name))
+    let run = migrate::watched(&client, &watcher, interruption(interrupted), work).await;
+    let steps = interrupt::told(&watcher, &migrations, &plan, interrupted, run).await?;
+    let outcome = finished(&client, "applied", &steps, !args.no_wait).await?;
+    smoke::after(&client, &migrations, &steps, &before, outcome).await
 }
 
 /// What was done, once every running process serves the new schema. Exit code 1 if one does not.
@@ -157,22 +167,11 @@ async fn finished(
     Ok(CommandOutcome { yes: behind.is_empty(), json, text: format!("{text}{} {done}", steps.len()) })
 }
 
-/// Completes on a signal that ends the command.
-async fn stopped() {
-    match super::signal::Signals::install() {
-        Ok(mut signals) => signals.next().await,
-        Err(error) => {
-            tracing::warn!(?error, "signals cannot be heard");
-            std::future::pending::<()>().await;
-        }
-    }
-}
-
 /// All of it under one lock: roles and default privileges are changed too, and two at once would fail.
 async fn apply(
     project: &Project,
     client: &Client,
-    migrations: &[migrate::Migration],
+    migrations: &[Migration],
     yes: bool,
     note: &RunNote,
 ) -> Result<Vec<migrate::Step>, CannotRun> {
@@ -266,7 +265,7 @@ fn after(steps: &[migrate::Step], error: migrate::MigrateError) -> CannotRun {
 async fn create_extensions(
     project: &Project,
     client: &Client,
-    migrations: &[migrate::Migration],
+    migrations: &[Migration],
 ) -> Result<(), CannotRun> {
     let state = State::read(project).filter(|state| state.pg_pid.is_some() && State::is_running(project));
     let created = match state {

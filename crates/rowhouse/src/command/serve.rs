@@ -13,7 +13,7 @@ use rowhouse_jobs::JobsSettings;
 use rowhouse_jobs::schedule::clock_mistake;
 use rowhouse_kernel::settings::{Settings, Sources};
 use rowhouse_module::{
-    App, BoundListeners, CannotRun, CommandOutcome, Mode, Modules, Origin, Project, Roles, Secrets,
+    App, BoundListeners, CannotRun, CommandOutcome, Mode, Modules, Origin, Project, Roles, Secrets, Signals,
     database_urls,
 };
 use rowhouse_rest::postgrest;
@@ -22,7 +22,6 @@ use tokio::net::TcpListener;
 
 use crate::cli::{ServeArgs, ServeRole};
 use crate::command::instance::{Running, record};
-use crate::command::signal::Signals;
 use crate::command::{clock, rng};
 use crate::telemetry::{self, LogSettings};
 use crate::{descriptor, memory, safety};

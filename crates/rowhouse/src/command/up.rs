@@ -13,7 +13,7 @@ use rowhouse_http::{Server, ServerSettings, serve};
 use rowhouse_kernel::settings::{Settings, Source, Sources};
 use rowhouse_module::{
     App, BoundListeners, CannotRun, CommandOutcome, Mode, Modules, Origin, Project, ProjectLock, Roles,
-    Secrets, State,
+    Secrets, Signals, State,
 };
 use serde_json::{Value, json};
 use time::format_description::well_known::Rfc3339;
@@ -22,7 +22,6 @@ use tokio::sync::watch;
 
 use crate::cli::UpArgs;
 use crate::command::instance::{Running, record};
-use crate::command::signal::Signals;
 use crate::command::status::is_ready;
 use crate::command::{clock, consent, rng};
 use crate::telemetry::{self, LogSettings};

@@ -5,6 +5,7 @@ mod database;
 mod document;
 mod dump;
 mod ending;
+mod interrupt;
 mod life;
 mod lint;
 mod migrate;

@@ -38,7 +38,7 @@ fn missing_folder_means_no_migrations() {
 
 #[test]
 fn first_line_may_ask_for_no_transaction() {
-    let migration = |sql: &str| Migration { name: String::new(), sql: sql.to_owned() };
+    let migration = |sql: &str| Migration { sql: sql.to_owned(), ..Migration::new("", "") };
     assert!(
         !migration("-- rowhouse: no-transaction\ncreate index concurrently i on t (a);").is_transactional()
     );
@@ -47,6 +47,6 @@ fn first_line_may_ask_for_no_transaction() {
 
 #[test]
 fn checksum_is_sha256_of_the_text() {
-    let empty = Migration { name: String::new(), sql: String::new() };
+    let empty = Migration::new("", "");
     assert_eq!(empty.checksum(), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
 }

@@ -1,38 +1,37 @@
 //! `migrate down`: takes migrations back.
 
+use std::sync::atomic::AtomicBool;
+
 use rowhouse_db::migrate::{self, DownTarget, Migration};
-use rowhouse_module::{CannotRun, CommandOutcome, Project};
+use rowhouse_module::{CannotRun, CommandOutcome, Project, interruption};
 use serde_json::json;
 
-use super::{connect_project, finished, stopped};
+use super::{connect_project, finished, interrupt, read_files};
+use crate::cli::DownArgs;
 use crate::command::consent;
-
-/// What the caller agrees to.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Consent {
-    pub(super) dry_run: bool,
-    pub(super) yes: bool,
-    pub(super) wait: bool,
-}
+use crate::platform;
 
 pub(super) async fn run(
     project: &Project,
-    target: &DownTarget,
-    consent: Consent,
+    args: &DownArgs,
+    interrupted: &AtomicBool,
 ) -> Result<CommandOutcome, CannotRun> {
-    let migrations = migrate::read_project(&project.migrations())?;
+    let target = args.to.clone().map_or(DownTarget::Steps(args.steps), DownTarget::To);
+    let migrations = read_files(project)?;
     let client = connect_project(project).await?;
-    let files = migrate::plan_down(&client, &project.migrations(), &migrations, target).await?;
-    if consent.dry_run || files.is_empty() {
+    let files = migrate::plan_down(&client, &project.migrations(), &migrations, &target).await?;
+    if args.dry_run || files.is_empty() {
         return Ok(dry_run(&files));
     }
     let names: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
     let what = format!("{} run; what the migrations brought is lost, rows included", names.join(", "));
-    consent::require(consent.yes, &what)?;
+    consent::require(args.yes, &what)?;
     let watcher = connect_project(project).await?;
+    let before = migrate::plan(&client, &platform::migrations(), &migrations).await?;
     let work = async { Ok::<_, CannotRun>(migrate::take_back(&client, &files).await?) };
-    let steps = migrate::watched(&client, &watcher, stopped(), work).await?;
-    finished(&client, "taken back", &steps, consent.wait).await
+    let run = migrate::watched(&client, &watcher, interruption(interrupted), work).await;
+    let steps = interrupt::told(&watcher, &migrations, &before, interrupted, run).await?;
+    finished(&client, "taken back", &steps, !args.no_wait).await
 }
 
 fn dry_run(files: &[Migration]) -> CommandOutcome {

@@ -10,13 +10,19 @@ use rowhouse_rest::RestSettings;
 use serde_json::{Value, json};
 use tokio_postgres::Client;
 
-use super::connect_project;
+use super::{connect_project, read_files};
 use crate::{modules, platform};
 
 /// Exit code 1 if an error was found. A database that can be reached is asked what reads columns.
 pub(super) async fn run(project: &Project, files: &[PathBuf]) -> Result<CommandOutcome, CannotRun> {
     let (settings, _) = modules::settings(project)?;
-    let mut migrations = migrate::read_project(&project.migrations())?;
+    if !project.root().join("rowhouse.toml").is_file() && !project.migrations().is_dir() {
+        return Err(CannotRun::because(format!(
+            "{} is no project: it has neither rowhouse.toml nor migrations; name one with --dir",
+            project.root().display()
+        )));
+    }
+    let mut migrations = read_files(project)?;
     let names = match files {
         [] => migrations.iter().map(|migration| migration.name.clone()).collect(),
         files => files.iter().map(|file| named(file, &mut migrations)).collect::<Result<Vec<_>, _>>()?,
@@ -56,6 +62,38 @@ pub(in crate::command) enum Verdict {
     Refused(CommandOutcome),
 }
 
+/// What lint says of the files that are pending.
+pub(super) struct Pending {
+    report: Report,
+    /// Before the first migration nothing is in use that could be locked or read.
+    is_first: bool,
+}
+
+impl Pending {
+    pub(super) async fn judge(
+        client: &Client,
+        settings: &Settings,
+        migrations: &[Migration],
+    ) -> Result<Self, CannotRun> {
+        let plan = migrate::plan(client, &platform::migrations(), migrations).await?;
+        let pending = plan.project.iter().filter(|planned| !planned.applied);
+        let pending: Vec<String> = pending.map(|planned| planned.name.clone()).collect();
+        let context = context(Some(client), settings).await?;
+        let report = rowhouse_lint::lint(migrations, Judged::Together(&pending), &context);
+        Ok(Self { report, is_first: pending.len() == plan.project.len() })
+    }
+
+    /// Whether `migrate up` would refuse them in production.
+    pub(super) fn is_refused(&self) -> bool {
+        !self.report.passes() && !self.is_first
+    }
+
+    /// As `migrate lint` prints it.
+    pub(super) fn outcome(&self) -> CommandOutcome {
+        outcome(&self.report, true)
+    }
+}
+
 /// Judges the files that are pending: in development findings are printed and refuse nothing.
 pub(in crate::command) async fn before_run(
     client: &Client,
@@ -66,22 +104,16 @@ pub(in crate::command) async fn before_run(
     if no_lint {
         return Ok(Verdict::Run(Linted::Skipped));
     }
-    let plan = migrate::plan(client, &platform::migrations(), migrations).await?;
-    let pending = plan.project.iter().filter(|planned| !planned.applied);
-    let pending: Vec<String> = pending.map(|planned| planned.name.clone()).collect();
-    // Before the first migration nothing is in use that could be locked or read.
-    let is_first = pending.len() == plan.project.len();
-    let context = context(Some(client), settings).await?;
-    let report = rowhouse_lint::lint(migrations, Judged::Together(&pending), &context);
-    if !report.passes() && settings.is_production() && !is_first {
-        let mut refused = outcome(&report, true);
+    let pending = Pending::judge(client, settings, migrations).await?;
+    if pending.is_refused() && settings.is_production() {
+        let mut refused = pending.outcome();
         refused.text.push_str("\nnothing was applied: correct the files, waive a finding with its reason, or run it with --no-lint");
         return Ok(Verdict::Refused(refused));
     }
-    for finding in &report.findings {
+    for finding in &pending.report.findings {
         tracing::warn!("{}", shown(finding));
     }
-    Ok(Verdict::Run(if report.passes() { Linted::Passed } else { Linted::Failed }))
+    Ok(Verdict::Run(if pending.report.passes() { Linted::Passed } else { Linted::Failed }))
 }
 
 fn outcome(report: &Report, has_database: bool) -> CommandOutcome {

@@ -14,18 +14,20 @@ const MOST_BYTES: usize = 80;
 const HEAD: &str = "\
 -- What this migration does, and why.
 --
--- It runs in a transaction, as the role rowhouse_project. Directives stand in these first lines, one in each:
---   rowhouse: no-transaction      for create index concurrently and the like
---   rowhouse: extension NAME      an extension that is created first
---   rowhouse: verify CONDITION    SQL that is true once this is applied; `rowhouse migrate verify` asks
---   rowhouse: repeat 100ms        a backfill in batches, each statement until it changes no row
---   rowhouse: phase expand        or backfill, switch, contract: which part of a larger change this is
---   rowhouse: reversible no       there is no way back
---   rowhouse: lock-budget 2s      how long this may hold others up
+-- It runs in a transaction, as the role rowhouse_project. Directives stand in these first lines, one in each, written
+-- `-- rowhouse: DIRECTIVE`; an empty line ends them:
+--   no-transaction      for create index concurrently and the like
+--   extension NAME      an extension that is created first
+--   verify CONDITION    SQL that is true once this is applied; `rowhouse migrate verify` asks
+--   smoke QUERY         a query that has to succeed after each `rowhouse migrate up`
+--   repeat 100ms        a backfill in batches, each statement until it changes no row
+--   phase expand        or backfill, switch, contract: which part of a larger change this is
+--   reversible no       it cannot be reverted
+--   lock-budget 500ms   how long this may block others
 -- A table of tenants' rows: select tenancy.protect('public.NAME');
 
 ";
-const DOWN_HEAD: &str = "-- Takes the migration of the same name back: `rowhouse migrate down`. Delete this file if there is no way back.\n\n";
+const DOWN_HEAD: &str = "-- Reverts the migration of the same name: `rowhouse migrate down`. Delete this file if that is not possible.\n\n";
 
 pub(super) fn run(project: &Project, name: &str, now: OffsetDateTime) -> Result<CommandOutcome, CannotRun> {
     if name.is_empty() || name.len() > MOST_BYTES || !name.bytes().all(is_plain) {
@@ -95,5 +97,14 @@ mod tests {
         assert_eq!(time_stamp(Some("20251128100000_a.sql"), now).unwrap(), "20261128100000");
         assert_eq!(time_stamp(Some("20270101235959_a.sql"), now).unwrap(), "20270102000000");
         assert_eq!(time_stamp(Some("20269999999999_a.sql"), now).unwrap(), "20261128100000");
+    }
+
+    #[test]
+    fn what_is_written_holds_no_directive() {
+        for head in [HEAD, DOWN_HEAD] {
+            let file = rowhouse_db::migrate::Migration::new("20260101000000_a.sql", head);
+            assert_eq!(file.bad_directives(), []);
+            assert!(file.is_transactional() && file.reversible().is_none() && file.smokes().next().is_none());
+        }
     }
 }

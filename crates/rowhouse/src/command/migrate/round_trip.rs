@@ -1,28 +1,29 @@
 //! `migrate roundtrip`: files and their ways back, tried beside the project's database.
 
+use std::sync::atomic::AtomicBool;
+
 use rowhouse_db::migrate::{self, FileTrip, Migration, TripOutcome};
 use rowhouse_module::{CannotRun, CommandOutcome, Project};
 use serde_json::json;
 
-use super::connect_project;
-use super::scratch::{self, Content};
+use super::scratch::{self, Content, Rows};
+use super::{connect_project, read_files};
 use crate::cli::RoundtripArgs;
 use crate::platform;
 
 /// Exit code 1 if a way back is missing, fails, or leads elsewhere.
-pub(super) async fn run(project: &Project, args: &RoundtripArgs) -> Result<CommandOutcome, CannotRun> {
-    if let (true, Some(data)) = (args.all, &args.data) {
-        return Err(CannotRun::because(format!(
-            "--all begins without any table of the project, and {} cannot be loaded then; leave one of both out",
-            data.display()
-        )));
-    }
-    let migrations = migrate::read_project(&project.migrations())?;
+pub(super) async fn run(
+    project: &Project,
+    args: &RoundtripArgs,
+    interrupted: &AtomicBool,
+) -> Result<CommandOutcome, CannotRun> {
+    let migrations = read_files(project)?;
     let first = if args.all { 0 } else { first_tried(project, &migrations).await? };
     let (base, files) = migrations.split_at(first);
-    let content = Content { base, tried: files, data: args.data.as_deref() };
+    let rows = args.data.as_deref().map_or(Rows::Seed, Rows::File);
+    let content = Content { base, tried: files, rows };
     let folder = project.migrations();
-    let trips = scratch::with(project, content, async |_, client| {
+    let trips = scratch::with(project, content, interrupted, async |_, client| {
         Ok(migrate::round_trip(client, &folder, files).await?)
     })
     .await?;

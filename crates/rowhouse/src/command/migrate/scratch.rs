@@ -1,15 +1,16 @@
 //! A database beside the project's, with the platform's migrations and the project's up to some file, for trying the rest.
 
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 
 use rowhouse_db::migrate::{self, MigrateError, Migration};
 use rowhouse_db::scratch::Scratch;
 use rowhouse_kernel::Secret;
 use rowhouse_kernel::settings::Settings;
-use rowhouse_module::{CannotRun, Project, State};
+use rowhouse_module::{CannotRun, Project, State, interruptible};
 use tokio_postgres::Client;
 
-use super::{project_url, stopped};
+use super::project_url;
 use crate::modules;
 
 /// What is put into it.
@@ -19,31 +20,41 @@ pub(in crate::command) struct Content<'a> {
     pub(in crate::command) base: &'a [Migration],
     /// Migrations that will be tried: their extensions are created before.
     pub(in crate::command) tried: &'a [Migration],
-    /// SQL that fills the tables; none: `seed.sql`, if it fits.
-    pub(in crate::command) data: Option<&'a Path>,
+    /// What fills the tables.
+    pub(in crate::command) rows: Rows<'a>,
+}
+
+/// The rows of the tables.
+#[derive(Clone, Copy)]
+pub(in crate::command) enum Rows<'a> {
+    /// None, or the caller's.
+    None,
+    /// `seed.sql`, if it fits.
+    Seed,
+    /// A file of SQL.
+    File(&'a Path),
 }
 
 /// Runs `work` with it; it is dropped afterwards, also after an error or an interrupt.
 pub(in crate::command) async fn with<T>(
     project: &Project,
     content: Content<'_>,
+    interrupted: &AtomicBool,
     work: impl AsyncFnOnce(&Scratch, &Client) -> Result<T, CannotRun>,
 ) -> Result<T, CannotRun> {
     let (settings, _) = modules::settings(project)?;
     let created = Scratch::create(&owner_url(project)?, &project_url(project)?).await;
     let scratch = created.map_err(|error| CannotRun::because(error.to_string()))?;
-    let result = tokio::select! {
-        result = async {
-            let owner = scratch.connect_as_owner().await?;
-            rowhouse_db::prepare_scratch(&owner).await?;
-            migrate::create_extensions(&owner, content.base).await?;
-            migrate::create_extensions(&owner, content.tried).await?;
-            let client = scratch.connect().await?;
-            fill(project, &settings, &client, content).await?;
-            work(&scratch, &client).await
-        } => result,
-        () = stopped() => Err(MigrateError::Interrupted.into()),
+    let work = async {
+        let owner = scratch.connect_as_owner().await?;
+        rowhouse_db::prepare_scratch(&owner).await?;
+        migrate::create_extensions(&owner, content.base).await?;
+        migrate::create_extensions(&owner, content.tried).await?;
+        let client = scratch.connect().await?;
+        fill(project, &settings, &client, content).await?;
+        work(&scratch, &client).await
     };
+    let result = interruptible(interrupted, "the project's database is as it was", work).await;
     scratch.remove().await?;
     result
 }
@@ -67,14 +78,19 @@ async fn fill(
     migrate::apply_platform(client, &modules.migrations()).await?;
     modules.after_platform_migrations(client, settings).await?;
     migrate::apply_project(client, content.base).await?;
-    let path = content.data.map_or_else(|| project.root().join("seed.sql"), Path::to_path_buf);
-    let text = match std::fs::read_to_string(&path) {
+    let seed = project.root().join("seed.sql");
+    let (path, is_seed) = match content.rows {
+        Rows::None => return Ok(()),
+        Rows::Seed => (seed.as_path(), true),
+        Rows::File(path) => (path, false),
+    };
+    let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
-        Err(_) if content.data.is_none() => return Ok(()),
+        Err(_) if is_seed => return Ok(()),
         Err(error) => return Err(CannotRun::because(format!("{}: {error}", path.display()))),
     };
     match migrate::apply_seed(client, Some(text)).await {
-        Err(MigrateError::Failed(refused)) if content.data.is_none() => {
+        Err(MigrateError::Failed(refused)) if is_seed => {
             tracing::warn!("seed.sql does not fit, and the tables are empty: {}", refused.cause);
             Ok(())
         }

@@ -1,35 +1,57 @@
-//! Around `migrate up`: what there is to go back to, the smoke queries, and how to go back when one fails.
+//! Around `migrate up`: what there is to go back to, secured before; the smoke queries after, and the commands that go back when
+//! one fails.
 
 use rowhouse_backup::{Wayback, before_migration};
+use rowhouse_db::connect;
 use rowhouse_db::migrate::{self, Migration, RestorePoint, Smoke, Step};
 use rowhouse_kernel::settings::Settings;
 use rowhouse_module::{CannotRun, CommandOutcome, Project};
 use serde_json::{Value, json};
 use tokio_postgres::Client;
 
+use super::{owner_url, project_url};
+use crate::command::{clock, rng};
+
 /// What there is to go back to.
-pub(super) struct Way {
+pub(super) struct Before {
     point: Option<RestorePoint>,
-    backup: Wayback,
+    way: Wayback,
 }
 
-impl Way {
-    /// Names the moment before the migration `first`, and makes a dump where the settings want one.
-    pub(super) async fn prepare(
+impl Before {
+    pub(super) const NOTHING: Self = Self { point: None, way: Wayback::None };
+
+    /// Names a restore point, over a connection that may (under `up` the embedded server's superuser), and makes a dump where
+    /// the settings want one.
+    pub(super) async fn secure(
         project: &Project,
         settings: &Settings,
-        client: &Client,
         first: &str,
     ) -> Result<Self, CannotRun> {
-        let (clock, rng) = (crate::command::clock(), crate::command::rng());
-        let backup = before_migration(settings, project, &super::project_url(project)?, &clock, &rng).await?;
-        if backup == Wayback::None && settings.is_production() {
+        let way = before_migration(settings, project, &project_url(project)?, &clock(), &rng()).await?;
+        let owner = connect(&owner_url(project)?).await?;
+        let point = migrate::restore_point(&owner, first).await?;
+        if way == Wayback::None && settings.is_production() {
             tracing::warn!(
                 "there is no backup to go back to: no write-ahead log is kept (rowhouse backup create), and no dump is \
                  made (backup.before_migration)"
             );
         }
-        Ok(Self { point: migrate::restore_point(client, first).await?, backup })
+        Ok(Self { point, way })
+    }
+
+    /// Commands. A point that PostgreSQL has named is not one of the store's, so a restore goes by its position.
+    fn ways_back(&self, names: &[String]) -> Vec<String> {
+        let down = format!("rowhouse migrate down --steps {}", names.len());
+        let restore = match (&self.way, &self.point) {
+            (Wayback::Dump(id), _) => Some(format!("rowhouse backup restore {id} --into DIR")),
+            (Wayback::Log, Some(point)) => {
+                Some(format!("rowhouse backup restore --lsn {} --into DIR", point.lsn))
+            }
+            (Wayback::Log, None) => Some("rowhouse backup restore --at TIME --into DIR".to_owned()),
+            (Wayback::None, _) => None,
+        };
+        std::iter::once(down).chain(restore).collect()
     }
 }
 
@@ -38,7 +60,7 @@ pub(super) async fn after(
     client: &Client,
     migrations: &[Migration],
     steps: &[Step],
-    way: Option<&Way>,
+    before: &Before,
     mut outcome: CommandOutcome,
 ) -> Result<CommandOutcome, CannotRun> {
     let is_project = |step: &&Step| migrations.iter().any(|migration| migration.name == step.name);
@@ -58,26 +80,21 @@ pub(super) async fn after(
     }
     if !failed.is_empty() {
         outcome.yes = false;
-        outcome.text.push_str(&format!("\n{}", way_back(&names, way)));
+        outcome.text.push_str(&format!("\n{}", way_back(&before.ways_back(&names))));
     }
     if let Value::Object(all) = &mut outcome.json {
         all.insert("smoke".to_owned(), json!(smokes));
-        all.insert("restore_point".to_owned(), json!(way.and_then(|way| way.point.as_ref())));
-        let backup = way.and_then(|way| way.backup.dump());
-        all.insert("backup".to_owned(), json!(backup));
+        all.insert("restore_point".to_owned(), json!(before.point));
+        all.insert("backup".to_owned(), json!(before.way.dump()));
+        all.insert("way_back".to_owned(), json!(before.ways_back(&names)));
     }
     Ok(outcome)
 }
 
-fn way_back(names: &[String], way: Option<&Way>) -> String {
-    let down =
-        format!("the run is marked as failed; to go back: rowhouse migrate down --steps {}", names.len());
-    let Some(Way { point, backup }) = way else { return down };
-    let restore = match (backup, point) {
-        (Wayback::Dump(id), _) => format!("rowhouse backup restore {id} --into DIR"),
-        (Wayback::Log, Some(point)) => format!("rowhouse backup restore --lsn {} --into DIR", point.lsn),
-        (Wayback::Log, None) => "rowhouse backup restore --at TIME --into DIR".to_owned(),
-        (Wayback::None, _) => return format!("{down}; there is no backup of the time before"),
+fn way_back(ways: &[String]) -> String {
+    let note = match ways.len() {
+        1 => "where a migration cannot be reverted, no backup leads back",
+        _ => "the second where a migration cannot be reverted",
     };
-    format!("{down}; where that has no way back: {restore}")
+    format!("the run is marked as failed; to go back ({note}):\n  {}", ways.join("\n  "))
 }

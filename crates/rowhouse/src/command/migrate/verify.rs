@@ -4,12 +4,12 @@ use rowhouse_db::migrate::{self, Verified};
 use rowhouse_module::{CannotRun, CommandOutcome, Project};
 use serde_json::json;
 
-use super::connect_project;
+use super::{connect_project, read_files};
 use crate::platform;
 
 /// Exit code 1 if a migration is pending, a condition is not true, or the schema has drifted.
 pub(super) async fn run(project: &Project) -> Result<CommandOutcome, CannotRun> {
-    let migrations = migrate::read_project(&project.migrations())?;
+    let migrations = read_files(project)?;
     let client = connect_project(project).await?;
     let found = migrate::verify(&client, &platform::migrations(), &migrations).await?;
     let verdict = if found.holds() { "pass" } else { "fail" };

@@ -39,7 +39,7 @@ pub(super) async fn database(
     embedded: Option<&Embedded>,
     urls: &DatabaseUrls,
 ) -> Result<(), CannotRun> {
-    let migrations = migrate::read_project(&project.migrations())?;
+    let migrations = crate::command::migrate::read_files(project)?;
     let (admin_url, control, sharing) = match embedded {
         Some(embedded) => {
             let url = embedded.endpoint.socket_url("postgres", &secrets.postgres);

@@ -46,6 +46,34 @@ fn lint_needs_no_database_and_says_where_what_and_how_to_do_it_better() {
     assert!(missing.code == 2 && missing.err.contains("no/such.sql"), "{missing:?}");
 }
 
+#[test]
+fn folder_that_is_no_project_is_not_judged() {
+    let folder = Folder::empty();
+    let run = folder.run(&["migrate", "lint"]);
+    assert!(run.code == 2 && run.err.contains("is no project"), "{run:?}");
+}
+
+#[tokio::test]
+async fn dry_run_says_what_production_refuses_and_answers_no() {
+    let team = Team::start().await;
+    team.write("20251231000000_notes.sql", OPEN);
+    let first = team.run(&["migrate", "up", "--dry-run", "--json"]).document();
+    assert_eq!(first["lint"]["is_refused_in_production"], json!(false), "nothing is in use: {first}");
+    team.up().await;
+    team.write("20260103000000_more.sql", "create table public.more (id bigint primary key);");
+    let refused = team.run(&["migrate", "up", "--dry-run"]);
+    assert_eq!(refused.code, 1, "{refused:?}");
+    for part in ["table-without-isolation", "refuses these files in production", "would apply 1"] {
+        assert!(refused.out.contains(part), "{part}: {refused:?}");
+    }
+    let document = team.run(&["migrate", "up", "--dry-run", "--json"]).document();
+    assert_eq!(
+        (&document["lint"]["verdict"], &document["lint"]["is_refused_in_production"]),
+        (&json!("fail"), &json!(true))
+    );
+    assert_eq!(team.run(&["migrate", "up", "--dry-run", "--no-lint"]).code, 0);
+}
+
 #[tokio::test]
 async fn named_file_is_judged_with_those_before_it_and_the_functions_of_the_database() {
     let team = Team::start().await;
@@ -140,7 +168,7 @@ async fn failed_smoke_query_marks_the_run_and_says_how_to_go_back() {
     for part in [
         "smoke query of 20260103000000_note.sql:2 failed: select exists (select from todos): the answer is not true",
         "rowhouse migrate down --steps 1",
-        "there is no backup of the time before",
+        "where a migration cannot be reverted, no backup leads back",
     ] {
         assert!(run.out.contains(part), "{part}: {run:?}");
     }

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::migrate::Team;
 use crate::program::Run;
 
-async fn databases(team: &Team) -> i64 {
+pub(super) async fn databases(team: &Team) -> i64 {
     let sql = "select count(*) from pg_database where datname like format('rowhouse\\_scratch\\_%s\\_%%', (select oid from pg_database where datname = current_database()))";
     team.db.superuser().await.query_one(sql, &[]).await.unwrap().get(0)
 }

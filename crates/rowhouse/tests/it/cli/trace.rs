@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::migrate::Team;
+use crate::program::Run;
 
 /// Enough rows that an index takes longer than a millisecond.
 const ROWS: &str = "insert into public.todos (title) select 'todo ' || n from generate_series(1, 100000) n;";
@@ -62,4 +63,78 @@ async fn failing_statement_is_named_and_the_project_is_untouched() {
     assert_eq!(code, 1);
     assert!(file["error"].as_str().unwrap().starts_with("line 2: "), "{file}");
     assert_eq!(team.run(&["migrate", "status", "--json"]).document()["pending"], 1);
+}
+
+/// Beside `Team::up`: rows in the project's own table.
+async fn team_with_rows(rows: u32) -> Team {
+    let team = Team::start().await;
+    team.up().await;
+    team.sql(&format!("insert into public.todos (title) select 'todo ' || n from generate_series(1, {rows}) n; analyze public.todos")).await;
+    team
+}
+
+#[tokio::test]
+async fn rows_of_the_projects_tables_are_copied_up_to_the_bound_and_said() {
+    let team = team_with_rows(2000).await;
+    team.write("20260103000000_change.sql", "alter table public.todos alter column title type varchar(80);");
+    let all = team.run(&["migrate", "trace", "--json"]);
+    let document = all.document();
+    let copied = &document["rows"][0];
+    assert_eq!(
+        (&copied["table"], &copied["rows"], &copied["live_rows"], &copied["error"]),
+        (&json!("public.todos"), &json!(2000), &json!(2000), &json!(null)),
+        "{document}"
+    );
+    let file = &document["files"][0];
+    assert_eq!(file["statements"][0]["rewritten"], json!(["public.todos"]), "{file}");
+    assert_eq!((all.code, &file["beyond"]), (0, &json!([])), "all of its rows took a moment: {file}");
+    let some = team.run(&["migrate", "trace", "--rows", "200", "--json"]).document();
+    assert_eq!(
+        (&some["rows"][0]["rows"], &some["rows"][0]["live_rows"]),
+        (&json!(200), &json!(2000)),
+        "{some}"
+    );
+    let text = team.run(&["migrate", "trace", "--rows", "200"]);
+    assert!(text.out.contains("200 of about 2000 rows copied"), "{text:?}");
+}
+
+#[tokio::test]
+async fn backfill_is_traced_in_batches_with_its_tables() {
+    let team = team_with_rows(500).await;
+    team.write(
+        "20260103000000_fill.sql",
+        "-- rowhouse: repeat 1ms\nupdate public.todos set done = false where title in (select title from public.todos where done is null limit 100);",
+    );
+    let run = team.run(&["migrate", "trace", "--json"]);
+    let file = run.document()["files"][0].clone();
+    let statement = &file["statements"][0];
+    assert_eq!((run.code, &statement["batches"]), (0, &json!(6)), "{file}");
+    assert_eq!(
+        (&statement["changed"], &statement["read"]),
+        (&json!(["public.todos"]), &json!(["public.todos"]))
+    );
+    assert_eq!(
+        (&file["tables"][0]["table"], &file["tables"][0]["lock"]),
+        (&json!("public.todos"), &json!("RowExclusiveLock")),
+        "{file}"
+    );
+}
+
+#[tokio::test]
+async fn locks_of_statements_outside_a_transaction_are_shown_within_the_budget_of_the_settings() {
+    let team = team_with_rows(10).await;
+    team.write(
+        "20260103000000_change.sql",
+        "-- rowhouse: no-transaction\ncreate index concurrently if not exists todos_title_idx on public.todos (title);\n\
+         alter table public.todos add column if not exists note text;",
+    );
+    let mut command = team.command(&["migrate", "trace", "--json"]);
+    let run = Run::of(command.env("ROWHOUSE_MIGRATE__LOCK_BUDGET", "90s").output().unwrap());
+    let file = run.document()["files"][0].clone();
+    assert_eq!((run.code, &file["budget_millis"]), (0, &json!(90_000)), "{file}");
+    let lock = json!([{ "table": "public.todos", "mode": "AccessExclusiveLock" }]);
+    assert_eq!(
+        (&file["statements"][1]["locks"], &file["tables"][0]["lock"]),
+        (&lock, &json!("AccessExclusiveLock"))
+    );
 }

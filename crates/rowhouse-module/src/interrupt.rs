@@ -1,11 +1,55 @@
-//! Signals that end a command.
+//! Signals that end a command, in one place, so that each command that one ends has the exit code 130.
+
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use rowhouse_module::CannotRun;
+use crate::{CannotRun, CommandContext};
+
+/// Runs `work`; an interrupt drops it, with whatever it holds, and is recorded. `left` says how things are then: "nothing was
+/// changed".
+///
+/// # Errors
+/// Those of `work`; the interrupt.
+pub async fn interruptible<T>(
+    interrupted: &AtomicBool,
+    left: &str,
+    work: impl Future<Output = Result<T, CannotRun>>,
+) -> Result<T, CannotRun> {
+    tokio::select! {
+        done = work => done,
+        () = interruption(interrupted) => Err(CannotRun::because(format!("interrupted; {left}"))),
+    }
+}
+
+/// Completes with the first signal that ends a command, and records it: whatever the command reports, its exit code is 130.
+pub async fn interruption(interrupted: &AtomicBool) {
+    match Signals::install() {
+        Ok(mut signals) => signals.next().await,
+        Err(CannotRun(reasons)) => {
+            tracing::warn!(?reasons, "signals cannot be heard");
+            std::future::pending::<()>().await;
+        }
+    }
+    interrupted.store(true, Ordering::Relaxed);
+}
+
+impl CommandContext {
+    /// [`interruptible`] for a command of a module.
+    ///
+    /// # Errors
+    /// Those of `work`; the interrupt.
+    pub async fn interruptible<T>(
+        &self,
+        left: &str,
+        work: impl Future<Output = Result<T, CannotRun>>,
+    ) -> Result<T, CannotRun> {
+        interruptible(&self.interrupted, left, work).await
+    }
+}
 
 /// SIGINT and SIGTERM; SIGHUP (a closed terminal) and SIGQUIT unless they were ignored at start, as by nohup.
-pub(crate) struct Signals {
+pub struct Signals {
     interrupt: Signal,
     terminate: Signal,
     hangup: Option<Signal>,
@@ -13,7 +57,11 @@ pub(crate) struct Signals {
 }
 
 impl Signals {
-    pub(crate) fn install() -> Result<Self, CannotRun> {
+    /// Begins to listen; from here on they do not end the process by themselves.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn install() -> Result<Self, CannotRun> {
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
         let unless_ignored = |kind: SignalKind| match is_ignored(&status, kind.as_raw_value()) {
             true => Ok(None),
@@ -27,7 +75,8 @@ impl Signals {
         })
     }
 
-    pub(crate) async fn next(&mut self) {
+    /// Completes with the next one.
+    pub async fn next(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}

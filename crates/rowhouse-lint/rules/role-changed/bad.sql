@@ -1,0 +1,2 @@
+reset role;
+create table internal.notes (id bigint primary key);

@@ -1,0 +1,1 @@
+create table internal.notes (id bigint primary key);

@@ -1,0 +1,2 @@
+drop table public.priorities;
+drop table public.lists;

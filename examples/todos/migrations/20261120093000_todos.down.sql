@@ -1,0 +1,2 @@
+drop function public.todo_progress();
+drop table public.todos;
