@@ -1,6 +1,7 @@
 //! `cargo xtask check --long`: campaigns of minutes to hours, each leaving a dated JSON in `docs/evidence/`.
 //! Tests for every change are in `./test`.
 
+mod backups;
 mod evidence;
 mod mail;
 mod property;
@@ -14,6 +15,7 @@ use clap::ValueEnum;
 use rowhouse_testkit::crash::{Campaign, CrashReport};
 use serde_json::json;
 
+pub(crate) use backups::Wish as BackupWish;
 pub(crate) use evidence::output;
 
 use evidence::Evidence;
@@ -72,10 +74,12 @@ pub(crate) enum Name {
     Mail,
     /// Random requests of a hundred tenants over every surface, and rows of others that they reach
     Tenants,
+    /// Restores to random times, killed backups, damage in the store, and what backups cost, by a release binary
+    Backups,
 }
 
 /// Which campaigns, and how long.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Effort {
     /// Only this one.
     pub(crate) only: Option<Name>,
@@ -84,11 +88,13 @@ pub(crate) struct Effort {
     /// Duration of the changes of the schema.
     pub(crate) minutes: Option<u32>,
     pub(crate) seed: u64,
+    /// Of the campaign of backups.
+    pub(crate) backups: BackupWish,
 }
 
 /// Runs the campaigns; true if all succeeded.
 pub(crate) fn run(root: &Path, effort: &Effort) -> Result<bool> {
-    let Effort { only, rounds, minutes, seed } = *effort;
+    let Effort { only, rounds, minutes, seed, .. } = *effort;
     let wanted = |name| only.is_none_or(|only| only == name);
     let mut held = true;
     if wanted(Name::Crash) {
@@ -108,6 +114,9 @@ pub(crate) fn run(root: &Path, effort: &Effort) -> Result<bool> {
     }
     if wanted(Name::Tenants) {
         held &= tenants::run(root, seed)?;
+    }
+    if wanted(Name::Backups) {
+        held &= backups::run(root, &effort.backups, rounds, seed)?;
     }
     Ok(held)
 }

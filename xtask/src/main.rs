@@ -41,6 +41,12 @@ enum Chore {
         /// Seed of the random choices.
         #[arg(long, default_value_t = 20_261_121)]
         seed: u64,
+        /// The program for the campaign of backups; target/release/rowhouse where nothing is said.
+        #[arg(long)]
+        binary: Option<PathBuf>,
+        /// Size of the cluster in the campaign of backups, in GiB; 2 where nothing is said.
+        #[arg(long)]
+        gib: Option<f64>,
     },
     /// Check licences, sources and banned crates of everything that is compiled.
     Deny {
@@ -153,8 +159,9 @@ enum Bench {
 fn main() -> ExitCode {
     let done = match Cli::parse().chore {
         Chore::Tidy => tidy::run(&root()),
-        Chore::Check { long: _, only, rounds, minutes, seed } => {
-            check::run(&root(), &check::Effort { only, rounds, minutes, seed })
+        Chore::Check { long: _, only, rounds, minutes, seed, binary, gib } => {
+            let backups = check::BackupWish { binary, gib };
+            check::run(&root(), &check::Effort { only, rounds, minutes, seed, backups })
         }
         Chore::Deny { advisories } => deny::run(&root(), advisories.as_deref()),
         Chore::Bench(Bench::Rest { seconds, rounds, only, tls }) => {
