@@ -25,6 +25,7 @@ use crate::manifest::{BackupKind, Manifest};
 use crate::progress::Progress;
 use crate::receiver::{Receiver, start::segment_bytes};
 use crate::source::{Source, remove_slot};
+use crate::state;
 use crate::store::{BackupWriter, Finish, ObjectWriter, Start, Store};
 
 /// Name of PostgreSQL's own list of the files.
@@ -56,10 +57,19 @@ pub(crate) async fn create(
     store.ensure_wal(&identity.system_id, identity.timeline).await?;
     let cluster = Cluster { details, system_id: identity.system_id, segment_bytes };
     let made = back_up(receiver, project, (label, clock), (replication, cluster)).await;
-    if made.is_err() && is_first {
-        turn_off(source).await;
+    match made {
+        Ok(manifest) => {
+            // The connection from before may have been closed as idle meanwhile.
+            state::want(&source.connect().await?).await?;
+            Ok(manifest)
+        }
+        Err(error) => {
+            if is_first {
+                turn_off(source).await;
+            }
+            Err(error)
+        }
     }
-    made
 }
 
 /// What is known of the cluster before its files are read.
@@ -106,10 +116,7 @@ async fn back_up(
         })
     };
     match finished.await {
-        Ok(finish) => {
-            receiver.status.closed();
-            Ok(writer.commit(finish).await?)
-        }
+        Ok(finish) => Ok(writer.commit(finish).await?),
         Err(error) => {
             // What cannot be removed now is removed by `backup prune`.
             let _incomplete_in_any_case = writer.abort().await;

@@ -1,5 +1,6 @@
 //! `backup …`: each subcommand in a file of its own. Leaves the work to the rest of the crate.
 
+mod activate;
 mod create;
 mod disable;
 mod drill;
@@ -49,12 +50,15 @@ enum BackupCommand {
     /// Turn backups off: write-ahead log is no longer kept or received, and the store stays
     #[command(after_help = "Example:\n  rowhouse backup disable --yes")]
     Disable(disable::DisableArgs),
+    /// Let a restored copy act: until then its jobs, mails and schedules rest
+    #[command(after_help = "Example:\n  rowhouse backup activate --yes --dir ../restored")]
+    Activate(activate::ActivateArgs),
     /// Give the present a name, to which `restore --name` goes back
     #[command(after_help = "Example:\n  rowhouse backup point before-import")]
     Point(point::PointArgs),
     /// Restore a backup with everything committed since, up to a time, a position or a point
     #[command(
-        after_help = "Example:\n  rowhouse backup restore --into ../restored\n  rowhouse backup restore --at 2026-11-28T10:00:00Z --into ../restored\n  rowhouse up --dir ../restored"
+        after_help = "Example:\n  rowhouse backup restore --into ../restored\n  rowhouse backup restore --at 2026-11-28T10:00:00Z --into ../restored\n  rowhouse up --dir ../restored\n  rowhouse backup restore --tenant acme --at 2026-11-28T10:00:00Z"
     )]
     Restore(restore::RestoreArgs),
 }
@@ -79,6 +83,7 @@ fn run<'a>(matches: &'a ArgMatches, context: &'a CommandContext) -> CommandFutur
             BackupCommand::Prune(args) => prune::run(context, args).await,
             BackupCommand::Create(args) => create::run(context, &args).await,
             BackupCommand::Disable(args) => disable::run(context, &args).await,
+            BackupCommand::Activate(args) => activate::run(context, &args).await,
             BackupCommand::Point(args) => point::run(context, &args).await,
             BackupCommand::Restore(args) => restore::run(context, &args).await,
         }

@@ -2,24 +2,27 @@
 //! into. What was measured is a signed report. Leaves restoring to `restore`.
 
 mod check;
+mod forecast;
 mod program;
 mod report;
-
-use std::path::{Path, PathBuf};
+pub(crate) mod schedule;
+mod sign_in;
 
 use rowhouse_db::embedded::Temporary;
-use rowhouse_kernel::SharedClock;
+use rowhouse_kernel::SharedRng;
 use rowhouse_module::{CannotRun, CommandContext, Project};
 use serde_json::json;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
-pub(crate) use report::{Report, list};
+pub(crate) use forecast::{Forecast, LIMIT_SECONDS};
+pub(crate) use report::{Report, reports};
 
 use crate::manifest::BackupId;
 use crate::restore::{Phases, Restored, Target, locate, restore, restore_project};
 use crate::source::Source;
 use crate::store::{BackupReader, Deed, Store};
+use crate::throwaway::Throwaway;
 use check::{Check, Verdict};
 
 /// Below `.rowhouse`: reports, and the folder of a drill that runs.
@@ -40,12 +43,11 @@ pub(crate) async fn run(
     let live = live_heartbeat(context).await;
     let reader = locate(store, id, &Target::Latest).await?;
     let mut phases: Phases = vec![("locate", begun.elapsed())];
-    let work = Work::make(context, started_at)?;
-    let (checks, heartbeat) =
-        match attempt(store, &reader, &work.project, (&mut phases, &context.clock)).await {
-            Ok((checks, heartbeat)) => (checks, heartbeat),
-            Err(error) => (vec![Check::failed("restore", &error.to_string())], None),
-        };
+    let work = Throwaway::make(&context.project, FOLDER, &report::name(started_at)).await?;
+    let (checks, heartbeat) = match attempt(store, &reader, &work.project, (&mut phases, context)).await {
+        Ok((checks, heartbeat)) => (checks, heartbeat),
+        Err(error) => (vec![Check::failed("restore", &error.to_string())], None),
+    };
     drop(work);
     let is_good = checks.iter().all(|check| check.verdict != Verdict::Bad);
     let report = Report {
@@ -72,16 +74,16 @@ async fn attempt(
     store: &Store,
     reader: &BackupReader,
     project: &Project,
-    (phases, clock): (&mut Phases, &SharedClock),
+    (phases, context): (&mut Phases, &CommandContext),
 ) -> Result<(Vec<Check>, Option<OffsetDateTime>), CannotRun> {
-    let restored = restore(store, reader, &Target::Latest, (project, None), clock).await?;
+    let restored = restore(store, reader, &Target::Latest, (project, None), &context.clock).await?;
     restore_project(reader, project.root()).await?;
     phases.extend(restored.phases.iter().copied());
     let begun = Instant::now();
     let mut checks = vec![Check::good("restore", "every file is as PostgreSQL has listed it")];
     checks.push(program::data_checksums(&restored)?);
     let mut server = Temporary::start(&restored.paths, &restored.account, &[])?;
-    let looked = look(&mut server, &restored, project).await;
+    let looked = look(&mut server, &restored, project, &context.rng).await;
     server.stop().await;
     checks.extend(looked?);
     phases.push(("verify", begun.elapsed()));
@@ -92,6 +94,7 @@ async fn look(
     server: &mut Temporary,
     restored: &Restored,
     project: &Project,
+    rng: &SharedRng,
 ) -> Result<Vec<Check>, CannotRun> {
     let details = &restored.details;
     server.connect(&details.superuser).await?;
@@ -104,6 +107,9 @@ async fn look(
         check::indexes(&client).await,
         check::tables(&client).await,
         check::rows(&client).await,
+        program::smoke(&url, project).await,
+        // Last, since it writes.
+        sign_in::sign_in(&client, (server, details), project, rng).await,
     ])
 }
 
@@ -118,49 +124,4 @@ async fn live_heartbeat(context: &CommandContext) -> Option<OffsetDateTime> {
 fn lost(live: Option<OffsetDateTime>, restored: Option<OffsetDateTime>) -> Option<f64> {
     // More was committed while the store was read: then nothing was lost.
     Some((live? - restored?).as_seconds_f64().max(0.0))
-}
-
-/// The folder of a drill, removed however it ends. One that was killed leaves it to the next.
-struct Work {
-    project: Project,
-}
-
-impl Work {
-    fn make(context: &CommandContext, started_at: OffsetDateTime) -> Result<Self, CannotRun> {
-        context.project.ensure_private()?;
-        let folder = context.project.private(FOLDER);
-        enter_only(&folder)?;
-        for left in std::fs::read_dir(&folder)?.filter_map(Result::ok).filter(|entry| entry.path().is_dir()) {
-            remove(&left.path());
-        }
-        let root = folder.join(report::name(started_at));
-        enter_only(&root)?;
-        let project = Project::open(&root)?;
-        project.ensure_private()?;
-        Ok(Self { project })
-    }
-}
-
-impl Drop for Work {
-    fn drop(&mut self) {
-        remove(self.project.root());
-    }
-}
-
-/// Also what lies elsewhere because the server's account cannot enter the project.
-fn remove(root: &Path) {
-    let link = root.join(".rowhouse/pg");
-    let elsewhere: Option<PathBuf> = if link.is_symlink() { link.canonicalize().ok() } else { None };
-    for folder in elsewhere.iter().map(PathBuf::as_path).chain([root]) {
-        if let Err(error) = std::fs::remove_dir_all(folder) {
-            tracing::warn!(folder = %folder.display(), %error, "the folder of a drill cannot be removed");
-        }
-    }
-}
-
-/// A folder that the server's account may pass, but not list.
-fn enter_only(folder: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::create_dir_all(folder)?;
-    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o711))
 }

@@ -7,6 +7,7 @@ mod blob;
 mod checksum;
 mod chunk;
 mod command;
+mod copy;
 mod coverage;
 mod document;
 mod drill;
@@ -28,8 +29,12 @@ mod schedule;
 mod secure;
 mod settings;
 mod source;
+mod standing;
+mod state;
 mod store;
 mod tar;
+mod tenant;
+mod throwaway;
 mod verify;
 mod wal;
 
@@ -42,6 +47,7 @@ pub use manifest::{BackupId, BackupKind, Manifest, ObjectEntry};
 pub use module::BackupModule;
 pub use prune::Pruned;
 pub use settings::{Adapter, BackupMethod, BackupSettings, BeforeMigration};
+pub use standing::standing;
 pub use store::{
     BackupReader, BackupState, BackupWriter, Condition, Deed, Finish, Listed, ObjectReader, ObjectWriter,
     Point, Record, Start, Store, WalFile, WalStore, ensure_server_key, find_server_key,

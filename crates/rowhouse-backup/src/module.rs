@@ -1,20 +1,23 @@
 //! The capability as the binary sees it: settings, commands, the receiver and the schedule.
 
+use std::sync::Arc;
+
 use rowhouse_kernel::settings::GroupSpec;
 use rowhouse_module::{Assembly, CommandGroup, Metric, Module, ModuleFuture};
 
 use crate::pgbackrest::PgBackRest;
 use crate::settings::BackupSettings;
-use crate::{command, pgbackrest, receiver, schedule};
+use crate::{command, copy, drill, pgbackrest, receiver, schedule};
 
 /// `backup …`, `drill …` and `[backup]`.
 #[derive(Debug, Clone, Copy)]
 pub struct BackupModule;
 
-const METRICS: [Metric; 8] = {
-    let [a, b, c] = receiver::METRICS;
-    let [d, e, f, g, h] = schedule::METRICS;
-    [a, b, c, d, e, f, g, h]
+const METRICS: [Metric; 10] = {
+    let [a, b, c, d] = receiver::METRICS;
+    let [e, f, g, h, i] = schedule::METRICS;
+    let [j] = drill::schedule::METRICS;
+    [a, b, c, d, e, f, g, h, i, j]
 };
 
 impl Module for BackupModule {
@@ -36,13 +39,16 @@ impl Module for BackupModule {
 
     fn start<'a>(&'a self, assembly: &'a mut Assembly) -> ModuleFuture<'a> {
         Box::pin(async {
+            copy::start(assembly);
             let settings = assembly.origin.settings.get::<BackupSettings>();
             if let Some(adapter) = PgBackRest::of(&settings) {
                 pgbackrest::start(assembly, adapter);
                 return Ok(());
             }
-            receiver::start(assembly)?;
-            schedule::start(assembly)
+            let status = Arc::default();
+            receiver::start(assembly, &status)?;
+            schedule::start(assembly, &status)?;
+            drill::schedule::start(assembly)
         })
     }
 }

@@ -93,14 +93,18 @@ impl Receiver {
     /// Receives until something fails or the timeline ends. Calls `beat` at least each second, unless the store hangs.
     pub(crate) async fn receive(&self, beat: &(dyn Fn() + Sync)) -> Result<Ended, ReceiveError> {
         let client = self.source.connect().await?;
+        let mut was_lost = false;
         match slot_state(&client, &self.source.slot).await? {
             SlotState::Missing => return Ok(Ended::Off),
             SlotState::InUse { kept_bytes } => {
                 self.status.kept(kept_bytes);
                 return Ok(Ended::Elsewhere);
             }
-            SlotState::Lost => self.begin_again().await?,
+            SlotState::Lost => was_lost = true,
             SlotState::Free { kept_bytes } => self.status.kept(kept_bytes),
+        }
+        if was_lost {
+            self.begin_again().await?;
         }
         let mut replication = self.source.replicate().await?;
         let identity = replication.identify().await?;
@@ -109,8 +113,8 @@ impl Receiver {
             return Ok(Ended::Off);
         }
         let start = beating(beat, start::find(&mut replication, &self.source.slot, &self.store)).await?;
-        if start.has_gap {
-            self.status.gap();
+        if start.has_gap || was_lost {
+            self.status.gap(start.position());
             tracing::warn!(
                 "write-ahead log was removed before it was in the store: earlier backups do not reach beyond it; \
                  run `rowhouse backup create`"
@@ -139,7 +143,6 @@ impl Receiver {
         let mut replication = self.source.replicate().await?;
         replication.drop_slot(&self.source.slot).await?;
         replication.ensure_slot(&self.source.slot).await?;
-        self.status.gap();
         Ok(())
     }
 }

@@ -12,8 +12,10 @@ mod unpack;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 use rowhouse_db::embedded::{
-    Account, ClusterPaths, EmbeddedError, Temporary, prepare_folder, require_binaries,
+    Account, ClusterPaths, EmbeddedError, RESTORING, Temporary, prepare_folder, require_binaries, stop_orphan,
 };
 use rowhouse_kernel::SharedClock;
 use rowhouse_module::{CannotRun, Project, shell_word};
@@ -24,6 +26,7 @@ pub(crate) use target::Target;
 
 use crate::base::{Details, PROJECT_OBJECT, ProjectFile, restore_files};
 use crate::manifest::{BackupId, BackupKind, Manifest};
+use crate::state;
 use crate::store::{BackupReader, Condition, Listed, Store};
 
 /// Replay may take long; a server that replays nothing more for this long will not.
@@ -91,8 +94,10 @@ pub(crate) async fn restore(
     let manifest = reader.manifest.clone();
     let details: Details = serde_json::from_value(manifest.details.clone())
         .map_err(|error| CannotRun::because(format!("{}: {error}", manifest.id)))?;
-    require_version(&manifest)?;
+    require_version(&manifest.postgres_version, &manifest.id)?;
     let (paths, account) = prepare_folder(project.root())?;
+    // Whoever restores here holds a lock on it, so such a server is that of one that was killed.
+    stop_orphan(&paths.home.join(RESTORING)).await?;
     let paths = Place::of(paths, &manifest);
     let wal = target::Wal::find(store, &manifest, target).await?;
     require_room(&paths.folder, manifest.bytes() + wal.bytes())?;
@@ -105,7 +110,8 @@ pub(crate) async fn restore(
     phases.push(("fetch_wal", begun.elapsed()));
     config::write(&paths.cluster.data, &details, &account)?;
     let begun = Instant::now();
-    let heartbeat = replay(&paths, &account, &details, target, wal.end()).await?;
+    let copy_of = aside.is_none().then_some(&manifest.id);
+    let heartbeat = replay(&paths, &account, (&details, copy_of), target, wal.end()).await?;
     phases.push(("replay", begun.elapsed()));
     let cluster = paths.finish(aside)?;
     Ok(Restored { manifest, details, paths: cluster, account, phases, heartbeat })
@@ -121,9 +127,6 @@ pub(crate) async fn restore_project(reader: &BackupReader, root: &Path) -> Resul
     let files: Vec<ProjectFile> = serde_json::from_slice(&text)?;
     restore_files(root, &files)
 }
-
-/// Name of a data directory that is not whole yet.
-const RESTORING: &str = "data.restoring";
 
 /// Where a restore works.
 struct Place {
@@ -146,10 +149,10 @@ impl Place {
     fn finish(self, aside: Option<&str>) -> Result<ClusterPaths, CannotRun> {
         let home = self.folder;
         let data = home.join("data");
-        if let Some(name) = aside.filter(|_| data.exists()) {
-            std::fs::rename(&data, home.join(name))?;
+        match aside.filter(|_| data.exists()) {
+            Some(name) => exchange(&home.join(RESTORING), &data, &home.join(name))?,
+            None => std::fs::rename(home.join(RESTORING), &data)?,
         }
-        std::fs::rename(home.join(RESTORING), &data)?;
         for file in [&self.cluster.log, &home.join("access.conf")] {
             let _nothing_left_to_do = std::fs::remove_file(file);
         }
@@ -158,10 +161,25 @@ impl Place {
     }
 }
 
-fn require_version(manifest: &Manifest) -> Result<(), CannotRun> {
-    let major = manifest.postgres_version.split(|c: char| !c.is_ascii_digit()).next();
+/// Puts `restored` into the place of `data`, which becomes `aside`. At each moment there is a whole `data`: a kill in between
+/// leaves the former, or has them exchanged already.
+fn exchange(restored: &Path, data: &Path, aside: &Path) -> std::io::Result<()> {
+    std::fs::rename(restored, aside)?;
+    match renameat2(AT_FDCWD, aside, AT_FDCWD, data, RenameFlags::RENAME_EXCHANGE) {
+        Ok(()) => return Ok(()),
+        // The file system cannot. A kill between the next two leaves the former data under this name.
+        Err(Errno::EINVAL | Errno::ENOSYS | Errno::EOPNOTSUPP) => {}
+        Err(error) => return Err(error.into()),
+    }
+    std::fs::rename(aside, restored)?;
+    std::fs::rename(data, aside)?;
+    std::fs::rename(restored, data)
+}
+
+fn require_version(version: &str, id: &BackupId) -> Result<(), CannotRun> {
+    let major = version.split(|c: char| !c.is_ascii_digit()).next();
     let major: u32 = major.and_then(|major| major.parse().ok()).unwrap_or(0);
-    require_binaries(major, &PathBuf::from(format!("backup {}", manifest.id)))?;
+    require_binaries(major, &PathBuf::from(format!("backup {id}")))?;
     Ok(())
 }
 
@@ -184,13 +202,12 @@ fn require_room(folder: &Path, bytes: u64) -> Result<(), CannotRun> {
 async fn replay(
     paths: &Place,
     account: &Account,
-    details: &Details,
+    (details, copy_of): (&Details, Option<&BackupId>),
     target: &Target,
     end: Option<rowhouse_db::replication::Lsn>,
 ) -> Result<Option<time::OffsetDateTime>, CannotRun> {
-    let copy = format!("cp {}/%f %p", shell_word(&paths.wal).replace('%', "%%"));
     let mut settings = vec![
-        ("restore_command", copy),
+        ("restore_command", fetch_command(&paths.wal)),
         ("hot_standby", "on".to_owned()),
         ("recovery_target_timeline", "latest".to_owned()),
         ("recovery_target_action", "promote".to_owned()),
@@ -199,7 +216,7 @@ async fn replay(
     let mut server = Temporary::start(&paths.cluster, account, &settings)?;
     let promoted = tokio::time::timeout(REPLAY_LIMIT, server.promoted(&details.superuser)).await;
     let outcome = match promoted {
-        Ok(Ok(client)) => look(&client, details, &server).await,
+        Ok(Ok(client)) => look(&client, (details, copy_of), &server).await,
         Ok(Err(EmbeddedError::Failed { log, .. })) => Err(log::explain(&log, target, end)),
         Ok(Err(other)) => Err(other.into()),
         Err(_) => Err(CannotRun::because(format!("replay has not ended within {REPLAY_LIMIT:?}"))),
@@ -208,15 +225,25 @@ async fn replay(
     outcome
 }
 
+/// A file that is not there ends the log. One that cannot be read must not: an exit code above 125 ends recovery.
+fn fetch_command(wal: &Path) -> String {
+    let wal = shell_word(wal).replace('%', "%%");
+    format!("test -d {wal} || exit 254; test -e {wal}/%f || exit 1; cp {wal}/%f %p || exit 254")
+}
+
 /// Also has everything on disk, so that shutting down takes no time.
 async fn look(
     client: &Client,
-    details: &Details,
+    (details, copy_of): (&Details, Option<&BackupId>),
     server: &Temporary,
 ) -> Result<Option<time::OffsetDateTime>, CannotRun> {
     let failed = |error: tokio_postgres::Error| CannotRun::from(rowhouse_db::DbError::from(error));
+    let project = rowhouse_db::connect(&server.url(&details.superuser, &details.database)).await?;
+    if let Some(backup) = copy_of {
+        state::mark_copy(&project, backup.as_str()).await?;
+    }
     client.batch_execute("checkpoint").await.map_err(failed)?;
-    let client = rowhouse_db::connect(&server.url(&details.superuser, &details.database)).await?;
+    let client = project;
     let sql = "select to_regclass('rowhouse.backup_heartbeat') is not null";
     if !client.query_one(sql, &[]).await.map_err(failed)?.get::<_, bool>(0) {
         return Ok(None);
@@ -224,3 +251,6 @@ async fn look(
     let row = client.query_opt("select at from rowhouse.backup_heartbeat", &[]).await.map_err(failed)?;
     Ok(row.map(|row| row.get(0)))
 }
+
+#[cfg(test)]
+mod tests;

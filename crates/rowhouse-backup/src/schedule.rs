@@ -17,9 +17,11 @@ use time::OffsetDateTime;
 
 use crate::manifest::BackupKind;
 use crate::method::{Making, Method};
+use crate::receiver::Status;
 use crate::settings::{BackupMethod, BackupSettings};
-use crate::source::{Source, is_on};
-use crate::store::{Condition, Listed, Store};
+use crate::source::Source;
+use crate::state;
+use crate::store::{Condition, Listed, Store, find_server_key};
 
 pub(crate) use age::METRICS;
 
@@ -37,7 +39,7 @@ const LABEL: &str = "scheduled";
 ///
 /// # Errors
 /// If the project's secrets cannot be read, or the schedule is none.
-pub(crate) fn start(assembly: &mut Assembly) -> Result<(), CannotRun> {
+pub(crate) fn start(assembly: &mut Assembly, status: &Arc<Status>) -> Result<(), CannotRun> {
     let origin = &assembly.origin;
     let Some(project) = origin.project.clone() else { return Ok(()) };
     let settings = origin.settings.get::<BackupSettings>();
@@ -51,6 +53,7 @@ pub(crate) fn start(assembly: &mut Assembly) -> Result<(), CannotRun> {
         project,
         clock: Arc::clone(&origin.clock),
         rng: Arc::clone(&origin.rng),
+        status: Arc::clone(status),
         failure: Mutex::default(),
     });
     let asked = Arc::clone(&work);
@@ -75,6 +78,8 @@ struct Work {
     project: Project,
     clock: SharedClock,
     rng: SharedRng,
+    /// The receiver's.
+    status: Arc<Status>,
     /// Why the last attempt failed.
     failure: Mutex<Option<String>>,
 }
@@ -96,15 +101,20 @@ impl Work {
 
     /// Makes a backup if it is time, and backups are on: the slot says so, or the settings want dumps.
     async fn turn(&self) -> Result<(), CannotRun> {
+        // Whether the database answers is a check of its own.
+        let has_slot = state::read(&self.control, &self.source.slot).await.is_ok_and(|state| state.has_slot);
         let method = match self.settings.method {
-            BackupMethod::Logical => Method::Logical { reason: "backup.method is logical".to_owned() },
-            // Whether the database answers is a check of its own.
-            _ if is_on(&self.control, &self.source.slot).await.unwrap_or(false) => Method::Physical,
-            _ => return Ok(()),
+            BackupMethod::Logical => Some(Method::Logical { reason: "backup.method is logical".to_owned() }),
+            BackupMethod::Auto | BackupMethod::Physical => has_slot.then_some(Method::Physical),
         };
+        // A store that nobody has used has no key, and gets none.
+        if method.is_none() && find_server_key(&self.settings, &self.project)?.is_none() {
+            return Ok(());
+        }
         let store = Store::open(&self.settings, &self.project, self.clock.clone(), self.rng.clone()).await?;
         let listed = store.list().await?;
-        age::show(&listed);
+        self.show(&listed);
+        let Some(method) = method else { return Ok(()) };
         if !is_due(&self.cron, &of(&method, listed), self.clock.now()) {
             return Ok(());
         }
@@ -129,8 +139,18 @@ impl Work {
             return Err(CannotRun::because(format!("backup {} was read back: {object}: {why}", made.id)));
         }
         store.prune(&self.settings, false).await?;
-        age::show(&store.list().await?);
+        self.show(&store.list().await?);
         Ok(())
+    }
+
+    /// How old backups are, also while none are made.
+    fn show(&self, listed: &[Listed]) {
+        age::show(listed);
+        let newest =
+            listed.iter().filter_map(Listed::manifest).filter_map(|manifest| manifest.start_lsn).max();
+        if let Some(start) = newest {
+            self.status.backed_up(start);
+        }
     }
 
     fn trouble(&self) -> Result<(), String> {

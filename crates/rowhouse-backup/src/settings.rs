@@ -80,6 +80,10 @@ settings! {
         pub pgbackrest_config: Option<String> = None,
         /// When a backup is made: a cron pattern, in UTC.
         pub schedule: String = "0 2 * * *".to_owned(),
+        /// When a drill is run: a cron pattern, in UTC; empty for never.
+        pub drill_schedule: String = "0 4 1 * *".to_owned(),
+        /// File with the private escrow key for scheduled drills, relative to the project. Unset: the server's key, and reports say so.
+        pub drill_key_file: Option<String> = None,
         /// For how many days the newest backup of each day is kept, at least 1.
         pub keep_daily: u32 as "days" = 7,
         /// For how many weeks the newest backup of each week (from Monday) is kept.
@@ -120,6 +124,9 @@ impl Check for BackupSettings {
         if let Err(why) = self.cron() {
             findings.refuse("schedule", why);
         }
+        if let Err(why) = self.drill_cron() {
+            findings.refuse("drill_schedule", why);
+        }
         if self.keep_daily == 0 {
             findings.refuse("keep_daily", "must be at least 1");
         }
@@ -148,6 +155,17 @@ impl BackupSettings {
     #[must_use]
     pub fn has_store(&self, project: &Path) -> bool {
         self.store != Self::default().store || self.folder(project).is_dir()
+    }
+
+    /// The times of drills; none if there are to be none.
+    ///
+    /// # Errors
+    /// What is wrong with the pattern.
+    pub fn drill_cron(&self) -> Result<Option<Cron>, String> {
+        match self.drill_schedule.trim() {
+            "" => Ok(None),
+            pattern => Cron::parse(pattern, "UTC").map(Some).map_err(|error| error.to_string()),
+        }
     }
 
     /// Bucket and prefix of an S3 store.

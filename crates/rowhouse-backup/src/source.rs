@@ -5,14 +5,14 @@ use std::time::Duration;
 use aws_lc_rs::digest;
 use data_encoding::HEXLOWER;
 use rowhouse_db::replication::Replication;
-use rowhouse_db::{Control, DbError, DbSettings};
+use rowhouse_db::{DbError, DbSettings};
 use rowhouse_kernel::settings::Settings;
 use rowhouse_kernel::{Rng, Secret, SharedClock};
 use rowhouse_module::{CannotRun, CommandContext, Project, Secrets};
 use tokio_postgres::Client;
 
-/// Name of the slot that keeps WAL on the server until it is in the store. While there is one, backups are on. Slots belong to
-/// the cluster: beside the databases of other projects, the database's name follows.
+/// Name of the slot that keeps WAL on the server until it is in the store. While there is one, backups are on; whether they are
+/// wanted is in `state`. Slots belong to the cluster: beside the databases of other projects, the database's name follows.
 const SLOT: &str = "rowhouse_backup";
 /// Letters of the database's name in a slot's, which has 63 at most.
 const NAME_LETTERS: usize = 30;
@@ -53,11 +53,11 @@ impl Source {
             Some(project) if settings.get::<DbSettings>().server_url().is_none() => {
                 let secrets = Secrets::ensure(project, rng)?;
                 let url = rowhouse_db::url::with_login(url, "postgres", &secrets.postgres)?;
-                Ok(Self { url, is_embedded: true, slot: SLOT.to_owned(), clock })
+                Ok(Self { url, is_embedded: true, slot: slot_name(true, ""), clock })
             }
             _ => {
                 let config = rowhouse_db::url::read(url)?;
-                let slot = slot_of(config.get_dbname().or(config.get_user()).unwrap_or_default());
+                let slot = slot_name(false, config.get_dbname().or(config.get_user()).unwrap_or_default());
                 Ok(Self { url: url.clone(), is_embedded: false, slot, clock })
             }
         }
@@ -72,18 +72,17 @@ impl Source {
     }
 }
 
+/// The slot's name: in a cluster that `up` has created there is one project.
+pub(crate) fn slot_name(is_embedded: bool, database: &str) -> String {
+    if is_embedded { SLOT.to_owned() } else { slot_of(database) }
+}
+
 /// The slot for a database: its name in the letters that slots may have, and a digest, since others may be the same in these.
 fn slot_of(database: &str) -> String {
     let plain = |letter: char| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '_' };
     let name: String = database.chars().take(NAME_LETTERS).map(plain).collect();
     let digest = digest::digest(&digest::SHA256, database.as_bytes());
     format!("{SLOT}_{name}_{}", HEXLOWER.encode(&digest.as_ref()[..4]))
-}
-
-/// Whether backups are on; asked over the pool, since most clusters have no slot.
-pub(crate) async fn is_on(control: &Control, slot: &str) -> Result<bool, DbError> {
-    let sql = "select exists (select from pg_replication_slots where slot_name = $1)";
-    Ok(control.connection().await?.query_one(sql, &[&slot]).await?.get(0))
 }
 
 /// Whether the cluster has the slot, and somebody receives.

@@ -51,4 +51,5 @@ pub const MIGRATIONS: &[migrate::Statement] = &[
         "20261128160000_backup_heartbeat.sql",
         include_str!("../migrations/20261128160000_backup_heartbeat.sql"),
     ),
+    ("20261128160010_backup_state.sql", include_str!("../migrations/20261128160010_backup_state.sql")),
 ];

@@ -62,6 +62,9 @@ pub struct HealthReport {
     /// Each part's status: `healthy`, `unhealthy`, or `off` in a process that does not run it; for the triggers
     /// on users `active`, `missing`, `disabled`, or `unknown` while the database does not answer.
     pub services: BTreeMap<&'static str, &'static str>,
+    /// What the checks of the parts that are not healthy say; for whoever may read `/metrics`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub reasons: BTreeMap<&'static str, String>,
 }
 
 /// A count of users and profiles.
@@ -155,8 +158,11 @@ impl Health {
         let mut services = BTreeMap::from([("database", word(is_up)), ("auth", word(is_up))]);
         let trigger = user_sync.as_ref().map(|sync| sync.trigger);
         services.insert("triggers", trigger.map_or("unknown", Trigger::as_str));
+        let mut reasons = BTreeMap::new();
         for check in self.checks.iter() {
-            let good = check.ask().is_ok();
+            let asked = check.ask();
+            let good = asked.is_ok();
+            reasons.extend(asked.err().map(|why| (check.name, why)));
             services.insert(check.name, if check.is_on() { word(good && is_up) } else { "off" });
             status = status.max(if good { Status::Healthy } else { check.weight.into() });
         }
@@ -165,7 +171,8 @@ impl Health {
         status = status.max(if tasks_are_up { Status::Healthy } else { Status::Degraded });
         let timestamp = self.clock.now().format(&Rfc3339).unwrap_or_default();
         let database = trouble.unwrap_or_else(|| "healthy".to_owned());
-        HealthReport { status, timestamp, version: env!("CARGO_PKG_VERSION"), database, user_sync, services }
+        let version = env!("CARGO_PKG_VERSION");
+        HealthReport { status, timestamp, version, database, user_sync, services, reasons }
     }
 
     /// Concurrent calls share one count. A count that takes longer than the time-out continues in the

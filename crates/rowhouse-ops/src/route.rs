@@ -51,8 +51,15 @@ pub fn router(ops: Ops) -> Router {
         .with_state(ops)
 }
 
-async fn health(State(ops): State<Ops>) -> Response {
-    let report = ops.health.report().await;
+async fn health(
+    State(ops): State<Ops>,
+    Extension(address): Extension<ClientAddress>,
+    headers: HeaderMap,
+) -> Response {
+    let mut report = ops.health.report().await;
+    if !may_read(&ops, address, &headers) {
+        report.reasons.clear();
+    }
     let status =
         if report.status == Status::Unhealthy { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
     let body = match text(&report) {
@@ -105,7 +112,7 @@ async fn metrics(
     Extension(rates): Extension<RateReport>,
     headers: HeaderMap,
 ) -> Response {
-    if !address.0.is_loopback() && !has_token(&headers, ops.metrics_token.as_deref()) {
+    if !may_read(&ops, address, &headers) {
         return match ops.bad_tokens.check(address.0, &rates).await {
             Ok(()) => {
                 let message = "metrics are open to loopback and to the metrics token";
@@ -121,6 +128,11 @@ async fn metrics(
     record_user_sync(&ops).await;
     let content_type = (header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8");
     ([content_type], ops.metrics.render()).into_response()
+}
+
+/// Loopback, and who has the metrics token.
+fn may_read(ops: &Ops, address: ClientAddress, headers: &HeaderMap) -> bool {
+    address.0.is_loopback() || has_token(headers, ops.metrics_token.as_deref())
 }
 
 fn record_control(ops: &Ops) {

@@ -4,6 +4,7 @@ use rowhouse_module::{CannotRun, CommandContext, CommandOutcome};
 use serde_json::json;
 
 use crate::source::{Source, remove_slot};
+use crate::state;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct DisableArgs {
@@ -20,6 +21,7 @@ pub(super) async fn run(context: &CommandContext, args: &DisableArgs) -> Result<
         ));
     }
     let source = Source::of(context)?;
+    state::unwant(&source.connect().await?).await?;
     let was_on = remove_slot(&source).await?;
     let text = match was_on {
         true => format!("backups are off: the slot {} is removed, the store stays", source.slot),

@@ -7,7 +7,7 @@ use rowhouse_module::{CannotRun, CommandContext, CommandFuture, CommandGroup, Co
 use serde_json::{Value, json};
 
 use super::{backup_id, read_key, store};
-use crate::drill;
+use crate::drill::{self, Forecast, LIMIT_SECONDS, Report};
 use crate::interrupt::interruptible;
 use crate::settings::BackupSettings;
 use crate::store::Store;
@@ -66,12 +66,11 @@ async fn drill(context: &CommandContext, args: &RunArgs) -> Result<CommandOutcom
 }
 
 fn list(context: &CommandContext) -> Result<CommandOutcome, CannotRun> {
-    let drills = drill::list(context)?;
-    let lines = drills.iter().map(|(report, is_signed)| {
-        let last = report.text().lines().rev().nth(1).unwrap_or_default().to_owned();
-        if *is_signed { last } else { format!("{last} (its signature is wrong)") }
-    });
-    let text = lines.collect::<Vec<_>>().join("\n");
+    let settings = context.settings()?.get::<BackupSettings>();
+    let drills = drill::reports(&context.project, &settings, &context.rng)?;
+    let mut lines: Vec<String> = drills.iter().map(line).collect();
+    let forecast = forecast(&drills);
+    lines.extend(forecast.as_ref().map(foretold));
     let documents: Result<Vec<Value>, CannotRun> = drills
         .iter()
         .map(|(report, is_signed)| {
@@ -80,6 +79,31 @@ fn list(context: &CommandContext) -> Result<CommandOutcome, CannotRun> {
             Ok(document)
         })
         .collect();
-    let text = if text.is_empty() { "no drills; begin with `rowhouse drill run`".to_owned() } else { text };
-    Ok(CommandOutcome::yes(json!({ "drills": documents? }), text))
+    let text = match lines.is_empty() {
+        true => "no drills; begin with `rowhouse drill run`".to_owned(),
+        false => lines.join("\n"),
+    };
+    Ok(CommandOutcome::yes(json!({ "drills": documents?, "forecast": forecast }), text))
+}
+
+fn line((report, is_signed): &(Report, bool)) -> String {
+    let last = report.text().lines().rev().nth(1).unwrap_or_default().to_owned();
+    if *is_signed { last } else { format!("{last} (its signature is wrong)") }
+}
+
+/// From the good drills, whose sizes are also how the cluster has grown.
+fn forecast(drills: &[(Report, bool)]) -> Option<Forecast> {
+    let good =
+        || drills.iter().filter(|(report, is_signed)| report.is_good && *is_signed).map(|(report, _)| report);
+    let sizes: Vec<_> = good().map(|report| (report.started_at, report.bytes)).collect();
+    Forecast::of(&good().collect::<Vec<_>>(), &sizes)
+}
+
+fn foretold(forecast: &Forecast) -> String {
+    let Forecast { now_seconds, in_30_days_seconds, is_above_limit } = forecast;
+    let warning = match is_above_limit {
+        true => format!("; WARNING: over {} minutes", LIMIT_SECONDS / 60.0),
+        false => String::new(),
+    };
+    format!("a restore now: about {now_seconds:.0} s; in 30 days: about {in_30_days_seconds:.0} s{warning}")
 }

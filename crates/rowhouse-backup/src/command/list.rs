@@ -173,8 +173,8 @@ fn text(store: &Store, lines: &[Line], now: OffsetDateTime) -> String {
             age(now - begun),
             manifest.map(|manifest| size(manifest.bytes())).unwrap_or_default(),
             size(listed.stored_bytes),
-            record(listed.state.verified.as_ref(), now),
-            record(listed.state.drilled.as_ref(), now),
+            record(listed.state.verified.as_ref(), "DAMAGED", now),
+            record(listed.state.drilled.as_ref(), "FAILED", now),
             manifest.map(|manifest| reaches(manifest, to, coverage.as_ref())).unwrap_or_default(),
             manifest.map(|manifest| manifest.label.clone()).unwrap_or_default(),
         ]);
@@ -199,11 +199,11 @@ fn reaches(manifest: &Manifest, to: Option<Lsn>, coverage: Option<&Coverage>) ->
     }
 }
 
-fn record(record: Option<&Record>, now: OffsetDateTime) -> String {
+fn record(record: Option<&Record>, bad: &str, now: OffsetDateTime) -> String {
     match record {
         None => "never".to_owned(),
         Some(record) if record.good => format!("{} ago", age(now - record.at)),
-        Some(_) => "DAMAGED".to_owned(),
+        Some(_) => bad.to_owned(),
     }
 }
 

@@ -6,7 +6,7 @@ use rowhouse_module::{CannotRun, CommandContext, CommandOutcome};
 use serde_json::{Value, json};
 
 use super::list::{age, size};
-use super::{BackupCommand, restore};
+use super::{BackupCommand, activate, restore};
 use crate::interrupt::interruptible;
 use crate::pgbackrest::{Backup, PgBackRest};
 
@@ -37,6 +37,7 @@ pub(super) async fn run(
         }
         BackupCommand::Prune(args) => prune(adapter, args.dry_run).await,
         BackupCommand::Restore(args) => restore::pgbackrest::run(context, &args, adapter).await,
+        BackupCommand::Activate(args) => activate::run(context, &args).await,
         BackupCommand::Disable(_) | BackupCommand::Point(_) => Err(CannotRun::because(NOT_HERE)),
     }
 }

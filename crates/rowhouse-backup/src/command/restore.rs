@@ -2,11 +2,14 @@
 
 mod logical;
 pub(super) mod pgbackrest;
+mod tenant;
 
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
+use nix::unistd::Uid;
 use rowhouse_db::DbSettings;
 use rowhouse_db::embedded::{data_folder, stop_orphan};
 use rowhouse_db::replication::Lsn;
@@ -38,10 +41,10 @@ pub(super) struct RestoreArgs {
     #[arg(long, value_name = "NAME", group = "target")]
     name: Option<String>,
     /// A new or empty folder, which becomes a project that `up` starts
-    #[arg(long, value_name = "DIR", required_unless_present_any = ["in_place", "database"], conflicts_with = "in_place")]
+    #[arg(long, value_name = "DIR", required_unless_present_any = ["in_place", "database", "tenant"], conflicts_with = "in_place")]
     into: Option<PathBuf>,
     /// An empty database, for a logical backup; a password in `PGPASSWORD` need not be in the URL
-    #[arg(long, value_name = "URL", conflicts_with_all = ["into", "in_place"])]
+    #[arg(long, value_name = "URL", conflicts_with_all = ["into", "in_place", "tenant"])]
     database: Option<String>,
     /// Replace the cluster of this project, which must be stopped; the old data are put aside
     #[arg(long, requires = "yes")]
@@ -50,19 +53,28 @@ pub(super) struct RestoreArgs {
     #[arg(long)]
     yes: bool,
     #[command(flatten)]
+    tenant: tenant::TenantArgs,
+    #[command(flatten)]
     key: KeyArgs,
 }
 
 pub(super) async fn run(context: &CommandContext, args: &RestoreArgs) -> Result<CommandOutcome, CannotRun> {
     let id = args.id.as_deref().map(backup_id).transpose()?;
     let store = reader(context, &args.key)?;
-    if let Some(dump) = logical::find(&store, id.as_ref(), args).await? {
+    let wish = args.tenant.wish();
+    // A dump is of a whole database: the rows of one tenant come from a physical backup.
+    if wish.is_none()
+        && let Some(dump) = logical::find(&store, id.as_ref(), args).await?
+    {
         return logical::run(context, args, &dump).await;
     }
     let target = target(context, args, &store).await?;
     require_empty(args)?;
     let secured = secured(context, &target).await?;
     let reader = locate(&store, id.as_ref(), &target).await?;
+    if let Some(wish) = &wish {
+        return tenant::run(context, (&store, &reader, &target), wish).await;
+    }
     let place = Place::prepare(context, args).await?;
     let aside = place.aside.as_deref();
     let restored = async {
@@ -146,8 +158,10 @@ impl Place {
         let Some(into) = &args.into else { return Self::in_place(context).await };
         std::fs::create_dir_all(into)?;
         let project = Project::open(into)?;
+        require_own(project.root())?;
         project.ensure_private()?;
-        Ok(Self { project, aside: None, _lock: None })
+        let lock = ProjectLock::take(&project)?;
+        Ok(Self { project, aside: None, _lock: Some(lock) })
     }
 
     async fn in_place(context: &CommandContext) -> Result<Self, CannotRun> {
@@ -167,20 +181,37 @@ impl Place {
         Ok(Self { project, aside: Some(aside), _lock: Some(lock) })
     }
 
-    /// After a failure: a new folder is empty again, so that the next attempt may use it.
+    /// After a failure: a new folder is empty again, so that the next attempt may use it. What others have put there stays.
     fn clear(&self) {
-        let data = self.project.private("pg");
-        let elsewhere = if data.is_symlink() { data.canonicalize().ok() } else { None };
-        let entries = std::fs::read_dir(self.project.root()).into_iter().flatten().filter_map(Result::ok);
-        if self.aside.is_none() {
-            let found = entries.map(|entry| entry.path()).chain(elsewhere);
-            found.for_each(|path| {
-                let _nothing_left_to_do = match path.is_dir() {
-                    true => std::fs::remove_dir_all(&path),
-                    false => std::fs::remove_file(&path),
-                };
-            });
+        if self.aside.is_some() {
+            return;
         }
+        let link = self.project.private("pg");
+        let elsewhere = if link.is_symlink() && is_own(&link) { link.canonicalize().ok() } else { None };
+        let entries = std::fs::read_dir(self.project.root()).into_iter().flatten().filter_map(Result::ok);
+        let found = entries.map(|entry| entry.path()).filter(|path| is_own(path)).chain(elsewhere);
+        found.for_each(|path| {
+            let _nothing_left_to_do = match path.is_dir() && !path.is_symlink() {
+                true => std::fs::remove_dir_all(&path),
+                false => std::fs::remove_file(&path),
+            };
+        });
+    }
+}
+
+/// Whether this account has made it; a link counts by itself.
+fn is_own(path: &Path) -> bool {
+    path.symlink_metadata().is_ok_and(|found| found.uid() == Uid::effective().as_raw())
+}
+
+/// The folder gets the project's keys: whoever owns it could read them, or exchange what is in it.
+fn require_own(folder: &Path) -> Result<(), CannotRun> {
+    match is_own(folder) {
+        true => Ok(()),
+        false => Err(CannotRun::because(format!(
+            "{} belongs to another account; choose a folder of your own for --into",
+            folder.display()
+        ))),
     }
 }
 

@@ -5,6 +5,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use rowhouse_db::embedded::{data_version, find_program};
+use rowhouse_db::migrate::{self, read_project};
 use rowhouse_kernel::Secret;
 use rowhouse_module::{CannotRun, Project};
 use serde_json::Value;
@@ -13,6 +14,7 @@ use tokio::process::Command;
 use super::check::{Check, Verdict};
 use crate::restore::Restored;
 
+const SMOKE: &str = "smoke";
 const LIMIT: Duration = Duration::from_secs(600);
 /// Characters of a program's last line in a report.
 const SHOWN: usize = 300;
@@ -46,8 +48,9 @@ pub(super) fn data_checksums(restored: &Restored) -> Result<Check, CannotRun> {
 
 /// One of our commands, whose exit code is the verdict: 1 is no, 2 could not look, which is no as well.
 pub(super) async fn ask(name: &str, words: &[&str], project: &Project, url: &Secret) -> Check {
-    let Ok(program) = std::env::current_exe().map(without_mark) else {
-        return Check::failed(name, "the program does not find itself");
+    let program = match own_program() {
+        Ok(program) => program,
+        Err(error) => return Check::failed(name, &error.to_string()),
     };
     let mut command = Command::new(program);
     command.args(words).arg("--json").arg("--dir").arg(project.root());
@@ -61,6 +64,34 @@ pub(super) async fn ask(name: &str, words: &[&str], project: &Project, url: &Sec
         Ok(Err(error)) => Check::failed(name, &error.to_string()),
         Err(_) => Check::failed(name, &format!("not done within {LIMIT:?}")),
     }
+}
+
+/// The smoke queries of the project's migrations, over the login that migrations use.
+pub(super) async fn smoke(url: &Secret, project: &Project) -> Check {
+    let run = async {
+        let client = rowhouse_db::connect(url).await?;
+        let migrations = read_project(&project.migrations())?;
+        let smokes = migrate::smoke(&client, &migrations).await;
+        smokes.map_err(|error| CannotRun::because(error.to_string()))
+    };
+    let smokes = match run.await {
+        Ok(smokes) => smokes,
+        Err(error) => return Check::failed(SMOKE, &error.to_string()),
+    };
+    let failed = smokes.iter().find_map(|smoke| Some((smoke, smoke.error.as_deref()?)));
+    match failed {
+        Some((smoke, why)) => Check::failed(SMOKE, &format!("{}:{}: {why}", smoke.migration, smoke.line)),
+        None if smokes.is_empty() => {
+            Check::new(SMOKE, Verdict::Unavailable, "no migration has a smoke query")
+        }
+        None => Check::good(SMOKE, &format!("{} smoke queries of the project answer", smokes.len())),
+    }
+}
+
+/// This program, to run it again.
+pub(super) fn own_program() -> Result<PathBuf, CannotRun> {
+    let found = std::env::current_exe().map(without_mark);
+    found.map_err(|error| CannotRun::because(format!("the program does not find itself: {error}")))
 }
 
 fn why(words: &[&str], output: &std::process::Output) -> String {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use aws_lc_rs::hmac;
 use data_encoding::HEXLOWER;
+use rowhouse_kernel::SharedRng;
 use rowhouse_module::{CannotRun, CommandContext, Project};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -57,7 +58,9 @@ impl Report {
     /// Writes both files.
     pub(super) fn save(&self, context: &CommandContext) -> Result<(), CannotRun> {
         let report = serde_json::value::to_raw_value(self)?;
-        let mac = HEXLOWER.encode(hmac::sign(&key(context)?, report.get().as_bytes()).as_ref());
+        let settings = context.settings()?.get::<BackupSettings>();
+        let key = key(&context.project, &settings, &context.rng)?;
+        let mac = HEXLOWER.encode(hmac::sign(&key, report.get().as_bytes()).as_ref());
         let (project, file) = (&context.project, format!("{FOLDER}/{}", self.id));
         project.write_private(&format!("{file}.json"), &serde_json::to_vec(&Signed { report, mac })?)?;
         project.write_private(&format!("{file}.html"), self.page().as_bytes())?;
@@ -126,8 +129,12 @@ fn escape(text: &str) -> String {
 }
 
 /// All reports, the newest first, each with whether its MAC is right.
-pub(crate) fn list(context: &CommandContext) -> Result<Vec<(Report, bool)>, CannotRun> {
-    let folder = context.project.private(FOLDER);
+pub(crate) fn reports(
+    project: &Project,
+    settings: &BackupSettings,
+    rng: &SharedRng,
+) -> Result<Vec<(Report, bool)>, CannotRun> {
+    let folder = project.private(FOLDER);
     let entries = std::fs::read_dir(&folder).into_iter().flatten().filter_map(Result::ok);
     let files =
         entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "json"));
@@ -136,7 +143,7 @@ pub(crate) fn list(context: &CommandContext) -> Result<Vec<(Report, bool)>, Cann
     if files.is_empty() {
         return Ok(Vec::new());
     }
-    let key = key(context)?;
+    let key = key(project, settings, rng)?;
     let read = |path: &std::path::PathBuf| {
         let signed: Signed = serde_json::from_slice(&std::fs::read(path)?)?;
         let mac = HEXLOWER.decode(signed.mac.as_bytes()).unwrap_or_default();
@@ -146,10 +153,8 @@ pub(crate) fn list(context: &CommandContext) -> Result<Vec<(Report, bool)>, Cann
     files.iter().rev().map(read).collect()
 }
 
-fn key(context: &CommandContext) -> Result<hmac::Key, CannotRun> {
-    let settings = context.settings()?.get::<BackupSettings>();
-    let project: &Project = &context.project;
-    let identity = ensure_server_key(&settings, project, &context.rng)?;
+fn key(project: &Project, settings: &BackupSettings, rng: &SharedRng) -> Result<hmac::Key, CannotRun> {
+    let identity = ensure_server_key(settings, project, rng)?;
     let outer = hmac::Key::new(hmac::HMAC_SHA256, identity.expose().as_bytes());
     let derived = hmac::sign(&outer, b"rowhouse/drill/1");
     Ok(hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref()))

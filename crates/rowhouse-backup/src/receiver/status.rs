@@ -10,7 +10,8 @@ use rowhouse_db::replication::Lsn;
 #[derive(Debug, Default)]
 pub(crate) struct Status {
     is_receiving: AtomicBool,
-    has_gap: AtomicBool,
+    /// Where the log that the store has begins again; 0 if nothing is missing.
+    gap_end: AtomicU64,
     server: AtomicU64,
     stored: AtomicU64,
     kept: AtomicI64,
@@ -41,13 +42,15 @@ impl Status {
     }
 
     /// WAL is missing in the store, so that older backups end before it.
-    pub(super) fn gap(&self) {
-        self.has_gap.store(true, Ordering::Relaxed);
+    pub(super) fn gap(&self, until: Lsn) {
+        self.gap_end.store(until.0, Ordering::Relaxed);
     }
 
-    /// A backup was made after the gap.
-    pub(crate) fn closed(&self) {
-        self.has_gap.store(false, Ordering::Relaxed);
+    /// The newest good backup begins here, whoever has made it: behind the gap, nothing is missing for it.
+    pub(crate) fn backed_up(&self, start: Lsn) {
+        if start.0 >= self.gap_end.load(Ordering::Relaxed) {
+            self.gap_end.store(0, Ordering::Relaxed);
+        }
     }
 
     pub(super) fn server(&self, end: Lsn) {
@@ -85,7 +88,7 @@ impl Status {
         if let Some(failure) = &*self.failure.lock().unwrap_or_else(PoisonError::into_inner) {
             return Err(format!("no write-ahead log is received for backups: {failure}"));
         }
-        match self.has_gap.load(Ordering::Relaxed) {
+        match self.gap_end.load(Ordering::Relaxed) > 0 {
             true => Err("write-ahead log is missing in the store; run `rowhouse backup create`".to_owned()),
             false => Ok(()),
         }

@@ -4,13 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use metrics::gauge;
 use rowhouse_http::{BackgroundTask, Heartbeat};
 use rowhouse_module::{Assembly, CannotRun, HealthCheck, Metric, Weight};
 
 use super::{Ended, ReceiveError, Receiver, Status, save_interval};
 use crate::error::StoreError;
 use crate::settings::BackupSettings;
-use crate::source::{Source, is_on};
+use crate::source::Source;
+use crate::state;
 use crate::store::Store;
 
 /// How often a process asks whether backups were turned on, or whether it is its turn.
@@ -20,7 +22,11 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// What the receiver measures.
-pub(crate) const METRICS: [Metric; 3] = [
+pub(crate) const METRICS: [Metric; 4] = [
+    Metric {
+        name: "rowhouse_backup_wanted",
+        help: "1 if backups are wanted: from the first `backup create` on, until `backup disable`",
+    },
     Metric {
         name: "rowhouse_backup_receiving",
         help: "1 while this process receives write-ahead log for backups",
@@ -39,7 +45,7 @@ pub(crate) const METRICS: [Metric; 3] = [
 ///
 /// # Errors
 /// If the project's secrets cannot be read.
-pub(crate) fn start(assembly: &mut Assembly) -> Result<(), CannotRun> {
+pub(crate) fn start(assembly: &mut Assembly, status: &Arc<Status>) -> Result<(), CannotRun> {
     let origin = &assembly.origin;
     let Some(project) = origin.project.clone() else { return Ok(()) };
     let source =
@@ -54,8 +60,7 @@ pub(crate) fn start(assembly: &mut Assembly) -> Result<(), CannotRun> {
         Box::pin(async move { Store::open(&settings, &project, clock, rng).await })
     };
     let control = origin.database.control.clone();
-    let status = Arc::new(Status::default());
-    let asked = Arc::clone(&status);
+    let (status, asked) = (Arc::clone(status), Arc::clone(status));
     assembly.check(HealthCheck::new("backup", Weight::Degraded, move || asked.trouble()));
     let work = Work { source, control, open: Arc::new(open), status, save_interval };
     assembly.task(BackgroundTask::new("backup.receive", move |heartbeat| {
@@ -87,7 +92,7 @@ impl Work {
         loop {
             let next = match self.turn(heartbeat).await {
                 Ok(Ended::Off) => {
-                    self.status.idle();
+                    self.off(heartbeat).await;
                     OFF_PAUSE
                 }
                 Ok(Ended::Elsewhere) => {
@@ -109,9 +114,25 @@ impl Work {
         }
     }
 
+    /// Nothing is received: in order only if nothing is wanted.
+    async fn off(&self, heartbeat: &Heartbeat) {
+        let trouble = match heartbeat.idle(state::read(&self.control, &self.source.slot)).await {
+            Ok(state) => state.trouble(&self.source.slot),
+            // Whether the database answers is a check of its own.
+            Err(_) => None,
+        };
+        match trouble {
+            Some(why) => self.status.failed(why),
+            None => self.status.idle(),
+        }
+    }
+
     async fn turn(&self, heartbeat: &Heartbeat) -> Result<Ended, ReceiveError> {
-        // Whether the database answers is a check of its own.
-        if !heartbeat.idle(is_on(&self.control, &self.source.slot)).await.unwrap_or(false) {
+        let Ok(state) = heartbeat.idle(state::read(&self.control, &self.source.slot)).await else {
+            return Ok(Ended::Off);
+        };
+        gauge!("rowhouse_backup_wanted").set(f64::from(u8::from(state.wanted_since.is_some())));
+        if !state.has_slot {
             return Ok(Ended::Off);
         }
         let receiver = Receiver {

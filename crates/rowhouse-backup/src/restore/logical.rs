@@ -14,6 +14,7 @@ use super::{password, restore_project};
 use crate::logical::{ARCHIVE, Details, GLOBALS, Globals, Process, command, find};
 use crate::manifest::Manifest;
 use crate::progress::Progress;
+use crate::state;
 use crate::store::BackupReader;
 
 /// The superuser of clusters that `up` starts, and the database in them.
@@ -113,6 +114,7 @@ async fn fill(
     command.arg(format!("--dbname={}", connection(url)?));
     feed(reader, Process::start(command, "pg_restore")?, clock).await?;
     left_out.extend(role::grant(client, &globals).await?);
+    state::mark_copy(client, manifest.id.as_str()).await?;
     Ok(Restored { details, left_out })
 }
 

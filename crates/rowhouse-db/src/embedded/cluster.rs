@@ -13,6 +13,8 @@ use super::account::Account;
 use super::binaries::{Binaries, find_binaries};
 use super::{ClusterPaths, EmbeddedError, io, postmaster};
 
+/// Name of a data directory that is being restored, and not whole yet.
+pub const RESTORING: &str = "data.restoring";
 /// For projects in folders that the server's account cannot enter.
 const ELSEWHERE: &str = "/var/lib/rowhouse";
 /// Unix socket paths end at 107 bytes; the socket's name takes some twenty.
@@ -80,6 +82,23 @@ pub(super) async fn set_aside_removed(project: &Path) -> Result<(), EmbeddedErro
         "this project's .rowhouse was removed, so its database begins anew; the former data was put aside"
     );
     Ok(())
+}
+
+/// Stops the server of a restore that was killed; its caller holds the project's lock, so no restore is at work. Without other
+/// data the project must not begin anew, as if that were what was restored.
+pub(super) async fn end_restore(paths: &ClusterPaths) -> Result<(), EmbeddedError> {
+    let restoring = paths.home.join(RESTORING);
+    postmaster::stop_orphan(&restoring).await?;
+    match restoring.is_dir() && !paths.data.is_dir() {
+        false => Ok(()),
+        true => Err(EmbeddedError::Failed {
+            what: "the restore into this project",
+            log: format!(
+                "it was interrupted, and {} is not whole; restore into a new folder, or remove that one to begin without data",
+                restoring.display()
+            ),
+        }),
+    }
 }
 
 /// Location of data if the server's account cannot enter the project's folder.

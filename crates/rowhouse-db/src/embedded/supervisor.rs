@@ -76,6 +76,7 @@ impl Embedded {
         cluster::set_aside_removed(project).await?;
         let paths = ClusterPaths::prepare(project, &account)?;
         let binaries = find_binaries_for(&paths.data)?;
+        cluster::end_restore(&paths).await?;
         postmaster::clear_leftovers(&paths).await?;
         require_free(port)?;
         if !paths.data.join("PG_VERSION").exists() {

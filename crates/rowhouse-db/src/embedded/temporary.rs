@@ -24,7 +24,7 @@ const POLL: Duration = Duration::from_millis(50);
 const ACCESS: &str = "local all all trust\n";
 
 /// What a copy must never do, whatever its configuration says: be reached from elsewhere, send WAL, mail logs.
-const SETTINGS: [(&str, &str); 14] = [
+const SETTINGS: [(&str, &str); 17] = [
     ("listen_addresses", ""),
     ("ssl", "off"),
     ("archive_mode", "off"),
@@ -38,6 +38,10 @@ const SETTINGS: [(&str, &str); 14] = [
     ("log_destination", "stderr"),
     // An error of recovery has no SQLSTATE of its own: its text is read.
     ("lc_messages", "C"),
+    // The copied cluster may have been configured for locales that this machine has not.
+    ("lc_monetary", "C"),
+    ("lc_numeric", "C"),
+    ("lc_time", "C"),
     ("log_line_prefix", ""),
     ("log_timezone", "UTC"),
     ("max_logical_replication_workers", "0"),

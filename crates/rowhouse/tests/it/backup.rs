@@ -217,10 +217,13 @@ async fn drill_opens_with_the_escrow_key_and_leaves_a_signed_report() {
         .map(|check| (check["name"].as_str().unwrap(), check["verdict"].as_str().unwrap()))
         .collect();
     let names = ["restore", "data_checksums", "migrations", "isolation", "indexes", "tables", "rows"];
-    assert_eq!(checks, names.map(|name| (name, "good")), "{run:?}");
+    let good = names.map(|name| (name, "good")).into_iter();
+    let expected: Vec<_> = good.chain([("smoke", "unavailable"), ("sign_in", "good")]).collect();
+    assert_eq!(checks, expected, "{run:?}");
     assert_eq!(report["key"], "escrow");
     assert!(report["rpo_seconds"].as_f64().unwrap() <= 2.0, "{report}");
     let listed = folder.run(&["drill", "list", "--json"]).document();
+    assert_eq!(listed["forecast"]["is_above_limit"], false, "{listed}");
     assert_eq!(
         (&listed["drills"][0]["id"], &listed["drills"][0]["is_signed"]),
         (&report["id"], &true.into())
@@ -231,6 +234,11 @@ async fn drill_opens_with_the_escrow_key_and_leaves_a_signed_report() {
     std::fs::write(&file, changed).unwrap();
     assert_eq!(folder.run(&["drill", "list", "--json"]).document()["drills"][0]["is_signed"], false);
 
+    let lock = std::fs::File::open(folder.path().join(".rowhouse/drills.lock")).unwrap();
+    lock.try_lock().unwrap();
+    let run = drill(&escrow);
+    assert!(run.code == 2 && run.err.contains("another process restores"), "{run:?}");
+    drop(lock);
     let run = drill(&stranger);
     assert!(run.code == 2 && run.err.contains("does not open with this key"), "{run:?}");
     flip_a_bit(&folder);

@@ -49,6 +49,7 @@ mod provision;
 mod redis;
 mod rest;
 mod rest_setting;
+mod restored;
 mod rls;
 mod room;
 mod server;

@@ -17,9 +17,9 @@ pub(in crate::command) async fn run(
     args: &RestoreArgs,
     adapter: &PgBackRest,
 ) -> Result<CommandOutcome, CannotRun> {
-    if args.in_place || args.database.is_some() {
+    if args.in_place || args.database.is_some() || args.tenant.wish().is_some() {
         return Err(CannotRun::because(
-            "with pgBackRest, a restore goes into a new folder: give --into DIR; in place, use pgbackrest itself",
+            "with pgBackRest, a restore goes into a new folder: give --into DIR; in place, use pgbackrest itself; the rows of one tenant come from this program's own backups",
         ));
     }
     super::require_empty(args)?;

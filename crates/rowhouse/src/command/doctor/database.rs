@@ -49,6 +49,9 @@ pub(super) async fn check(project: &Project, settings: &Settings, found: &mut Fi
         Ok(exposures) => found.notes.extend(exposures),
         Err(error) => found.check("exposure", Err(error.to_string())),
     }
+    let is_embedded = settings.get::<DbSettings>().server_url().is_none();
+    let backups = rowhouse_backup::standing(&client, is_embedded).await;
+    found.check("backups", backups.unwrap_or_else(|error| Err(error.to_string())));
     found.check("isolation", isolation(project, &client, settings).await);
 }
 

@@ -1,0 +1,201 @@
+//! Runs a drill at the times of `backup.drill_schedule`, in a process of its own, and says how the last one went. Leaves the drill
+//! to `rowhouse drill run`.
+
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use metrics::gauge;
+use rowhouse_db::{Control, DbError};
+use rowhouse_http::{BackgroundTask, Heartbeat};
+use rowhouse_jobs::Cron;
+use rowhouse_kernel::{SharedClock, SharedRng};
+use rowhouse_module::{Assembly, CannotRun, HealthCheck, Metric, Project, Weight};
+use time::OffsetDateTime;
+use tokio::process::Command;
+
+use super::program::own_program;
+use super::{Forecast, reports};
+use crate::settings::BackupSettings;
+use crate::source::Source;
+use crate::state;
+use crate::store::{Listed, Record, Store};
+
+/// How often the time is compared with the schedule, and when a drill that could not run is tried again.
+const PAUSE: Duration = Duration::from_mins(5);
+const RETRY: Duration = Duration::from_hours(6);
+/// A drill that takes longer is given up.
+const LIMIT: Duration = Duration::from_hours(12);
+/// Held by whoever runs a scheduled drill; any other number would do.
+const LOCK: i64 = 0x726f_7768_6472_696c;
+
+/// What the schedule measures.
+pub(crate) const METRICS: [Metric; 1] = [Metric {
+    name: "rowhouse_backup_restore_forecast_seconds",
+    help: "How long a restore with its checks will take in 30 days, from past drills and how backups grow",
+}];
+
+/// Adds the task and its health check.
+///
+/// # Errors
+/// If the project's secrets cannot be read, or the schedule is none.
+pub(crate) fn start(assembly: &mut Assembly) -> Result<(), CannotRun> {
+    let origin = &assembly.origin;
+    let Some(project) = origin.project.clone() else { return Ok(()) };
+    let settings = origin.settings.get::<BackupSettings>();
+    let cron =
+        settings.drill_cron().map_err(|why| CannotRun::because(format!("backup.drill_schedule: {why}")))?;
+    let Some(cron) = cron else { return Ok(()) };
+    let source =
+        Source::new(&origin.settings, Some(&project), &origin.urls.direct, &*origin.rng, &origin.clock)?;
+    let work = Arc::new(Work {
+        source,
+        control: origin.database.control.clone(),
+        cron,
+        settings,
+        project,
+        clock: Arc::clone(&origin.clock),
+        rng: Arc::clone(&origin.rng),
+        failure: Mutex::default(),
+    });
+    let asked = Arc::clone(&work);
+    assembly.check(HealthCheck::new("backup.drill_schedule", Weight::Degraded, move || asked.trouble()));
+    assembly.task(BackgroundTask::new("backup.drill", move |heartbeat| {
+        let work = Arc::clone(&work);
+        async move {
+            tokio::select! {
+                () = work.run(&heartbeat) => {}
+                () = heartbeat.stopping() => {}
+            }
+        }
+    }));
+    Ok(())
+}
+
+struct Work {
+    source: Source,
+    control: Control,
+    cron: Cron,
+    settings: Arc<BackupSettings>,
+    project: Project,
+    clock: SharedClock,
+    rng: SharedRng,
+    /// What is wrong with the last drill.
+    failure: Mutex<Option<String>>,
+}
+
+impl Work {
+    async fn run(&self, heartbeat: &Heartbeat) {
+        loop {
+            let (failure, pause) = match heartbeat.idle(self.turn()).await {
+                Ok(failure) => (failure, PAUSE),
+                Err(error) => {
+                    tracing::warn!("no scheduled drill was run: {error}; again in {RETRY:?}");
+                    (Some(format!("no scheduled drill was run: {error}")), RETRY)
+                }
+            };
+            *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
+            heartbeat.sleep(pause).await;
+        }
+    }
+
+    /// Runs a drill if it is time; what is wrong with the last one.
+    async fn turn(&self) -> Result<Option<String>, CannotRun> {
+        // Whether the database answers is a check of its own.
+        if !state::read(&self.control, &self.source.slot).await.is_ok_and(|state| state.has_slot) {
+            return Ok(None);
+        }
+        let store = Store::open(&self.settings, &self.project, self.clock.clone(), self.rng.clone()).await?;
+        let mut listed = store.list().await?;
+        if is_due(&self.cron, &listed, self.clock.now()) {
+            // Released with the connection. Whoever had it may have run the drill meanwhile.
+            let client = self.source.connect().await?;
+            let taken =
+                client.query_one("select pg_try_advisory_lock($1)", &[&LOCK]).await.map_err(DbError::from)?;
+            listed = store.list().await?;
+            if taken.get::<_, bool>(0) && is_due(&self.cron, &listed, self.clock.now()) {
+                self.drill().await?;
+                listed = store.list().await?;
+            }
+        }
+        self.show(&listed)?;
+        Ok(last(&listed).filter(|record| !record.good).map(|_| {
+            "the last drill has failed: `rowhouse drill list` names its report; run `rowhouse drill run` once it is mended"
+                .to_owned()
+        }))
+    }
+
+    /// A drill that finds something wrong has run: its record says so.
+    async fn drill(&self) -> Result<(), CannotRun> {
+        let mut command = Command::new(own_program()?);
+        command.args(["drill", "run", "--json", "--dir"]).arg(self.project.root());
+        if let Some(file) = &self.settings.drill_key_file {
+            command.arg("--escrow-key").arg(self.project.root().join(file));
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+        let late = |_| CannotRun::because(format!("not done within {LIMIT:?}"));
+        let output = tokio::time::timeout(LIMIT, command.output()).await.map_err(late)??;
+        match output.status.code() {
+            Some(0 | 1) => Ok(()),
+            _ => {
+                let said = String::from_utf8_lossy(&output.stderr);
+                Err(CannotRun::because(said.lines().next_back().unwrap_or("it was killed").to_owned()))
+            }
+        }
+    }
+
+    fn show(&self, listed: &[Listed]) -> Result<(), CannotRun> {
+        let drills = reports(&self.project, &self.settings, &self.rng)?;
+        let good: Vec<_> = drills
+            .iter()
+            .filter(|(report, signed)| report.is_good && *signed)
+            .map(|(report, _)| report)
+            .collect();
+        let sizes: Vec<_> =
+            listed.iter().filter_map(Listed::manifest).map(|one| (one.started_at, one.bytes())).collect();
+        if let Some(forecast) = Forecast::of(&good, &sizes) {
+            gauge!("rowhouse_backup_restore_forecast_seconds").set(forecast.in_30_days_seconds);
+        }
+        Ok(())
+    }
+
+    fn trouble(&self) -> Result<(), String> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone().map_or(Ok(()), Err)
+    }
+}
+
+/// The newest record of a drill.
+fn last(listed: &[Listed]) -> Option<&Record> {
+    listed.iter().filter_map(|one| one.state.drilled.as_ref()).max_by_key(|record| record.at)
+}
+
+/// Whether a time of the schedule has passed since the last drill, or since there is a backup.
+fn is_due(cron: &Cron, listed: &[Listed], now: OffsetDateTime) -> bool {
+    let first = || listed.iter().filter_map(Listed::manifest).map(|manifest| manifest.started_at).min();
+    let since = last(listed).map(|record| record.at).or_else(first);
+    since.and_then(|since| cron.next_after(since)).is_some_and(|next| next <= now)
+}
+
+#[cfg(test)]
+mod tests {
+    use rowhouse_jobs::Cron;
+    use serde_json::Value;
+    use time::macros::datetime;
+
+    use super::is_due;
+    use crate::manifest::BackupId;
+    use crate::store::{BackupState, Condition, Listed, Record};
+
+    #[test]
+    fn drill_is_due_once_a_month_has_begun_since_the_last_whatever_came_of_it() {
+        let cron = Cron::parse("0 4 1 * *", "UTC").unwrap();
+        let at = datetime!(2026-11-28 02:00 UTC);
+        let drilled = Record { at, good: false, details: Value::Null };
+        let state = BackupState { verified: None, drilled: Some(drilled) };
+        let id = BackupId::at(at, [1, 2, 3]);
+        let one = Listed { id, condition: Condition::Incomplete, stored_bytes: 1, modified: at, state };
+        assert!(!is_due(&cron, std::slice::from_ref(&one), datetime!(2026-12-01 03:59 UTC)));
+        assert!(is_due(&cron, &[one], datetime!(2026-12-01 04:00 UTC)));
+        assert!(!is_due(&cron, &[], datetime!(2026-12-01 04:00 UTC)), "there is nothing to restore");
+    }
+}

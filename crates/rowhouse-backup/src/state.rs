@@ -1,0 +1,116 @@
+//! What a database says of its own backups (`rowhouse.backup_state`): whether they are wanted, and whether it is a restored copy.
+//! The replication slot alone says neither: a failover, a restore and a superuser remove it.
+
+use rowhouse_db::{Control, DbError};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use tokio_postgres::{Client, Row};
+
+/// Also before the platform's first migration, when there is no such table.
+const EXISTS: &str = "select to_regclass('rowhouse.backup_state') is not null";
+
+/// What is known of backups.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct State {
+    /// Whether the server keeps write-ahead log for them.
+    pub(crate) has_slot: bool,
+    /// Since when they are wanted.
+    pub(crate) wanted_since: Option<OffsetDateTime>,
+    /// The backup of which this database is a copy.
+    pub(crate) copy_of: Option<String>,
+}
+
+impl State {
+    fn read(row: &Row) -> Result<Self, tokio_postgres::Error> {
+        Ok(Self { has_slot: row.try_get(0)?, wanted_since: row.try_get(1)?, copy_of: row.try_get(2)? })
+    }
+
+    /// Why nothing is received although it should be.
+    pub(crate) fn trouble(&self, slot: &str) -> Option<String> {
+        let since = self.wanted_since.filter(|_| !self.has_slot)?.format(&Rfc3339).unwrap_or_default();
+        Some(format!(
+            "backups are wanted since {since}, and the replication slot {slot} is gone, as after a failover or a restore in \
+             place; run `rowhouse backup create`, or `rowhouse backup disable --yes` if they are not wanted any more"
+        ))
+    }
+}
+
+const READ: &str = "select exists (select from pg_replication_slots where slot_name = $1), s.wanted_since, s.copy_of \
+                    from rowhouse.backup_state s";
+
+/// Of a process's database; asked over the pool, since most clusters have no slot.
+pub(crate) async fn read(control: &Control, slot: &str) -> Result<State, DbError> {
+    Ok(State::read(&control.connection().await?.query_one(READ, &[&slot]).await?)?)
+}
+
+/// The same for a command.
+pub(crate) async fn read_with(client: &Client, slot: &str) -> Result<Option<State>, DbError> {
+    match exists(client).await? {
+        true => Ok(Some(State::read(&client.query_one(READ, &[&slot]).await?)?)),
+        false => Ok(None),
+    }
+}
+
+async fn exists(client: &Client) -> Result<bool, tokio_postgres::Error> {
+    client.query_one(EXISTS, &[]).await?.try_get(0)
+}
+
+/// Backups are wanted from now on, unless they were already.
+pub(crate) async fn want(client: &Client) -> Result<(), DbError> {
+    set(
+        client,
+        "update rowhouse.backup_state set wanted_since = clock_timestamp() where wanted_since is null",
+    )
+    .await
+}
+
+/// Backups are not wanted any more.
+pub(crate) async fn unwant(client: &Client) -> Result<(), DbError> {
+    set(client, "update rowhouse.backup_state set wanted_since = null where wanted_since is not null").await
+}
+
+/// Makes it an original; the backup of which it was a copy, if it was one.
+pub(crate) async fn activate(client: &Client) -> Result<Option<String>, DbError> {
+    if !exists(client).await? {
+        return Ok(None);
+    }
+    let sql = "update rowhouse.backup_state n set copy_of = null from rowhouse.backup_state o \
+               where o.copy_of is not null returning o.copy_of";
+    Ok(client.query_opt(sql, &[]).await?.map(|row| row.get(0)))
+}
+
+/// A copy says so, and wants no backups: whose place it takes is for somebody to decide.
+pub(crate) async fn mark_copy(client: &Client, backup: &str) -> Result<(), DbError> {
+    if exists(client).await? {
+        let sql = "update rowhouse.backup_state set copy_of = $1, wanted_since = null";
+        client.execute(sql, &[&backup]).await?;
+    }
+    Ok(())
+}
+
+async fn set(client: &Client, sql: &str) -> Result<(), DbError> {
+    if exists(client).await? {
+        client.execute(sql, &[]).await?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::State;
+
+    #[test]
+    fn slot_that_is_gone_is_trouble_only_while_backups_are_wanted() {
+        let wanted =
+            State { has_slot: false, wanted_since: Some(datetime!(2026-11-28 10:00 UTC)), copy_of: None };
+        let why = wanted.trouble("rowhouse_backup").unwrap_or_default();
+        assert!(
+            why.contains("since 2026-11-28T10:00:00Z") && why.contains("`rowhouse backup create`"),
+            "{why}"
+        );
+        assert_eq!(State { has_slot: true, ..wanted.clone() }.trouble("s"), None);
+        assert_eq!(State { wanted_since: None, ..wanted }.trouble("s"), None);
+    }
+}
