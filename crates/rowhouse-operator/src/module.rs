@@ -76,7 +76,8 @@ impl Module for OperatorModule {
             }
             let control = assembly.origin.database.control.clone();
             add_exports(assembly);
-            let admin = OperatorAdmin { control, rng: Arc::clone(&assembly.origin.rng) };
+            let bulk_aal = assembly.origin.settings.get::<OperatorSettings>().bulk_aal;
+            let admin = OperatorAdmin { control, rng: Arc::clone(&assembly.origin.rng), bulk_aal };
             assembly.admin("/bootstrap", route::bootstrap::routes, admin.clone());
             assembly.admin("/users", route::user::routes, admin.clone());
             assembly.admin("/bulk-jobs", route::bulk::routes, admin);

@@ -23,6 +23,8 @@ const MOST_LISTED: u32 = 1000;
 pub(crate) struct OperatorAdmin {
     pub(crate) control: Control,
     pub(crate) rng: SharedRng,
+    /// What a session needs to begin or retry a bulk job.
+    pub(crate) bulk_aal: Assurance,
 }
 
 impl FromRef<OperatorAdmin> for Control {

@@ -9,7 +9,8 @@ use tokio_postgres::Client;
 use uuid::Uuid;
 
 use super::reason;
-use crate::power::{Power, PowerError, require};
+use crate::power::{Power, PowerError, require, require_assurance};
+use crate::settings::Assurance;
 use crate::store::bulk::{self as store, Action, BulkJob, NewJob};
 use crate::store::search::Filter;
 
@@ -168,15 +169,16 @@ pub(crate) async fn begin(tx: &Client, id: Uuid, asked: &Asked, actor: &str) -> 
     Ok(made)
 }
 
-/// The same by a caller, who has to be an operator of the right role.
+/// The same by a caller, who has to be an operator of the right role, signed in as `aal` says.
 pub(crate) async fn begin_by(
     tx: &Client,
-    caller: &Caller,
+    (caller, aal): (&Caller, Assurance),
     id: Uuid,
     asked: &Asked,
     actor: &str,
 ) -> Result<BulkJob, BulkError> {
     require(tx, caller, asked.power()).await?;
+    require_assurance(tx, caller, aal).await?;
     begin(tx, id, asked, actor).await
 }
 

@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::{MOST_LISTED, OperatorAdmin, result};
 use crate::flow::bulk::{self as flow, Asked, Written};
 use crate::flow::operation;
-use crate::power::{Help, Operating, Power, require};
+use crate::power::{Help, Operating, Power, require, require_assurance};
 use crate::store::bulk::{self as store, Action, BulkJob};
 use crate::store::search::Filter;
 
@@ -120,8 +120,9 @@ async fn begin(
     let written = Written { users, filter, emails, organization, role, reason, dry_run };
     let asked = Asked::read(action, written)?;
     let (id, actor) = (new_id(&*origin.clock, &*operator.rng), origin.actor.to_string());
+    let aal = operator.bulk_aal;
     let begin = async move |tx: &Transaction<'_>| {
-        let made = flow::begin_by(tx, &caller, id, &asked, &actor).await?;
+        let made = flow::begin_by(tx, (&caller, aal), id, &asked, &actor).await?;
         once.keep(tx, Created(made)).await
     };
     operator.control.run_tx(&operation(&origin, "operators.begin_bulk_job"), begin).await
@@ -143,8 +144,10 @@ async fn retry(
     once: Once,
     Segment(id): Segment<Uuid>,
 ) -> Result<Json<BulkJob>, Problem> {
+    let aal = operator.bulk_aal;
     let retry = async move |tx: &Transaction<'_>| {
         require_action(tx, &caller, id).await?;
+        require_assurance(tx, &caller, aal).await?;
         once.keep(tx, Json(flow::retry(tx, id).await?)).await
     };
     operator.control.run_tx(&operation(&origin, "operators.retry_bulk_job"), retry).await

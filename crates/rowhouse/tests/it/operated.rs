@@ -28,7 +28,10 @@ struct Harness {
 
 fn with_passwords_alone() -> Settings {
     let mut settings = settings();
-    settings.update(|operators: &mut OperatorSettings| operators.impersonation_aal = Assurance::Aal1);
+    settings.update(|operators: &mut OperatorSettings| {
+        operators.impersonation_aal = Assurance::Aal1;
+        operators.bulk_aal = Assurance::Aal1;
+    });
     settings
 }
 

@@ -38,6 +38,7 @@ pub(super) async fn seed(server: &Server, size: &Size) -> Result<People> {
     let tenants = tenants.trim_end_matches(',');
     server.run_as_superuser(&format!(
         "insert into tenancy.operators (user_id, role, reason) values ('{operator_id}', 'super_admin', 'bench');
+         update auth.sessions set aal = 'aal2' where user_id = '{operator_id}';
          insert into tenancy.organization_members (organization_id, user_id, role)
          values ('{first}', '{owner_id}', 'owner'), ('{second}', '{member_id}', 'member');
          insert into tenancy.memberships (tenant_id, user_id) select t.id, '{owner_id}' from (values {tenants}) t (id);

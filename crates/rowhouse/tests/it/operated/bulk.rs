@@ -5,7 +5,7 @@ use rowhouse_module::Roles;
 use rowhouse_testkit::until_true;
 use serde_json::{Value, json};
 
-use super::{Harness, refused, with_passwords_alone};
+use super::{Harness, refused, settings, with_passwords_alone};
 use crate::program::{Folder, Run, on_database};
 use crate::support::SignedIn;
 
@@ -58,6 +58,20 @@ fn counts(job: &Value) -> [i64; 4] {
 
 fn ids(users: &[SignedIn]) -> Vec<&str> {
     users.iter().map(|user| user.id.as_str()).collect()
+}
+
+#[tokio::test]
+async fn second_factor_is_asked_for_to_begin_and_to_retry_but_not_to_cancel() {
+    let harness = Harness::as_roles(settings(), Roles { api: true, worker: false }).await;
+    let body = json!({ "action": "suspend", "users": [harness.customer.id], "reason": "test" });
+    let needs = (StatusCode::FORBIDDEN, "insufficient_aal".to_owned());
+    assert_eq!(refused(&harness.post(&harness.support, PATH, body.clone()).await), needs);
+    harness.sql("update auth.sessions set aal = 'aal2'").await;
+    let id = harness.begin_bulk(&harness.support, body).await;
+    harness.sql("update auth.sessions set aal = 'aal1'").await;
+    let (retry, cancel) = (format!("{PATH}/{id}/retry"), format!("{PATH}/{id}/cancel"));
+    assert_eq!(refused(&harness.post(&harness.support, &retry, json!({})).await), needs);
+    assert_eq!(harness.post(&harness.support, &cancel, json!({})).await.status, StatusCode::OK);
 }
 
 #[tokio::test]
