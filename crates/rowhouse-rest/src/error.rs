@@ -20,8 +20,7 @@ use rowhouse_db::DbError;
 use serde::Serialize;
 
 pub(crate) use database::from_database;
-use status::is_policy_violation;
-pub(crate) use status::is_refused_setting;
+pub(crate) use status::{is_policy_violation, is_raised, is_refused_setting};
 
 use crate::limit::LimitError;
 use crate::parse::RequestError;
@@ -168,15 +167,6 @@ pub(crate) enum Error {
 }
 
 impl Error {
-    /// A written row did not pass a policy.
-    pub(crate) fn is_policy_violation(&self) -> bool {
-        match self {
-            Self::Database(DbError::Refused(error), _) => is_policy_violation(error),
-            Self::Import(error, ..) => error.is_policy_violation(),
-            _ => false,
-        }
-    }
-
     /// For the log; the client gets less.
     pub(crate) fn cause(&self) -> String {
         match self {

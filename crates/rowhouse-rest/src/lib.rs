@@ -26,6 +26,7 @@ mod sql;
 mod stream;
 mod timing;
 mod transaction;
+mod violation;
 
 pub use cache::SchemaCache;
 pub use error::ErrorResponse;

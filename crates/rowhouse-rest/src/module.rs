@@ -21,7 +21,10 @@ use crate::{LimitSources, Rest, SchemaCache};
 use reload::Schema;
 
 const METRICS: [Metric; 3] = [
-    Metric { name: "rls_violations_total", help: "Writes that a row-level security policy refused." },
+    Metric {
+        name: "rls_violations_total",
+        help: "Requests refused because of who sent them, by kind (policy, grant, raised, session, tenant or token), table and verb.",
+    },
     Metric {
         name: "pgrst_schema_cache_query_time_seconds",
         help: "How long the last load of the schema took, in seconds.",

@@ -29,6 +29,7 @@ use crate::respond::QueryOutcome;
 use crate::run::{self, Task};
 use crate::settings::RestSettings;
 use crate::timing::Timing;
+use crate::violation::Violations;
 use crate::{context, import, openapi, respond};
 
 /// State of the data API.
@@ -38,6 +39,7 @@ pub struct Rest {
     schema: Arc<SchemaCache>,
     settings: Arc<RestSettings>,
     limits: LimitSources,
+    violations: Arc<Violations>,
     /// The request header that is echoed.
     trace_header: Option<HeaderName>,
 }
@@ -51,10 +53,9 @@ impl Rest {
         limits: LimitSources,
         settings: RestSettings,
     ) -> Self {
-        // Initialized at start: an alert on a missing series would not fire.
-        violations().absolute(0);
+        let violations = Arc::new(Violations::new());
         let trace_header = settings.trace_header.as_deref().and_then(|name| name.parse().ok());
-        Self { database, schema, settings: Arc::new(settings), limits, trace_header }
+        Self { database, schema, settings: Arc::new(settings), limits, violations, trace_header }
     }
 }
 
@@ -175,13 +176,9 @@ fn path(head: &Parts) -> &str {
     head.extensions.get::<OriginalUri>().map_or_else(|| head.uri.path(), |uri| uri.0.path())
 }
 
-/// Writes that a row-level security policy refused.
-fn violations() -> metrics::Counter {
-    metrics::counter!("rls_violations_total")
-}
-
 /// The response to a request that failed.
 fn refused(rest: &Rest, head: &Parts, error: Error) -> Response {
+    rest.violations.count(&error, head, rest.schema.current().as_deref());
     let failure = log(error);
     let is_method = failure.status == StatusCode::METHOD_NOT_ALLOWED;
     let mut response = failure.respond(rest.settings.client_error_verbosity);
@@ -216,9 +213,6 @@ const CALLS: &str = "OPTIONS,GET,HEAD,POST";
 /// Logs server errors, once; the client sees less.
 fn log(error: Error) -> ErrorResponse {
     let cause = error.cause();
-    if error.is_policy_violation() {
-        violations().increment(1);
-    }
     let failure = ErrorResponse::from(error);
     if failure.status.is_server_error() {
         tracing::warn!(

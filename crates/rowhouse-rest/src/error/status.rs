@@ -10,6 +10,8 @@ use rowhouse_db::PgError;
 const VIEW_WRITERS: [&str; 3] = ["error_view_not_updatable", "rewriteTargetView", "CheckValidResultRel"];
 /// The server's function that checks written rows against policies and `with check option`.
 const ROW_CHECK: &str = "ExecWithCheckOptions";
+/// The server's function behind PL/pgSQL's `raise`.
+const RAISE: &str = "exec_stmt_raise";
 /// The server's function that validates a setting.
 const SETTING_CHECK: &str = "call_string_check_hook";
 
@@ -48,6 +50,11 @@ fn is_raised_by(error: &PgError, routines: &[&str]) -> bool {
 /// A written row did not pass a policy.
 pub(crate) fn is_policy_violation(error: &PgError) -> bool {
     error.code == "42501" && is_raised_by(error, &[ROW_CHECK])
+}
+
+/// SQL of the project or the platform has refused it by `raise`.
+pub(crate) fn is_raised(error: &PgError) -> bool {
+    is_raised_by(error, &[RAISE])
 }
 
 /// The value of a setting was refused.

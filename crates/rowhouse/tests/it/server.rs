@@ -81,7 +81,7 @@ async fn metrics_carry_templates_and_aliases_and_no_ids() {
         "db_client_connection_count{",
         "pg_up 1",
         "database_connections ",
-        "rls_violations_total ",
+        "rls_violations_total{kind=\"policy\",table=\"public.todos\",verb=\"insert\"} ",
         "container_memory_usage_bytes{",
         "rowhouse_user_sync_missing_profiles 0",
     ];
