@@ -23,6 +23,22 @@ pub struct DatabaseUrls {
     pub data: DataPlaneUrls,
 }
 
+impl DatabaseUrls {
+    /// The same logins in another database of that server; a pooler need not know it.
+    ///
+    /// # Errors
+    /// If a URL cannot be read.
+    pub fn in_database(&self, name: &str) -> Result<Self, DbError> {
+        let other = |url: &Secret| crate::url::with_database(url, name);
+        let direct = other(&self.direct)?;
+        let data = DataPlaneUrls {
+            authenticator: other(&self.data.authenticator)?,
+            service: other(&self.data.service)?,
+        };
+        Ok(Self { control: direct.clone(), direct, data })
+    }
+}
+
 /// Everything opened on one database. Cheap to clone.
 #[derive(Clone)]
 pub struct Database {

@@ -139,7 +139,24 @@ fn has_remote(config: &Config) -> bool {
 /// # Errors
 /// Those of [`read`].
 pub fn with_login(url: &Secret, user: &str, password: &Secret) -> Result<Secret, DbError> {
-    let (config, options) = parse(url)?;
+    let parsed = parse(url)?;
+    let config = &parsed.0;
+    let database = config.get_dbname().or_else(|| config.get_user()).unwrap_or("postgres");
+    Ok(written(&parsed, user, password.expose(), database))
+}
+
+/// The same server, login and session in another of its databases.
+///
+/// # Errors
+/// Those of [`read`].
+pub fn with_database(url: &Secret, database: &str) -> Result<Secret, DbError> {
+    let parsed = parse(url)?;
+    let config = &parsed.0;
+    let password = String::from_utf8_lossy(config.get_password().unwrap_or_default());
+    Ok(written(&parsed, config.get_user().unwrap_or("postgres"), &password, database))
+}
+
+fn written((config, options): &(Config, Options), user: &str, password: &str, database: &str) -> Secret {
     let ports = config.get_ports();
     let hosts: Vec<String> = config
         .get_hosts()
@@ -153,11 +170,10 @@ pub fn with_login(url: &Secret, user: &str, password: &Secret) -> Result<Secret,
             format!("{name}:{}", port(ports, at))
         })
         .collect();
-    let database = config.get_dbname().or_else(|| config.get_user()).unwrap_or("postgres");
     let mut text = format!(
         "postgres://{}:{}@{}/{}",
         escaped(user),
-        escaped(password.expose()),
+        escaped(password),
         hosts.join(","),
         escaped(database)
     );
@@ -175,7 +191,7 @@ pub fn with_login(url: &Secret, user: &str, password: &Secret) -> Result<Secret,
         let sign = if at == 0 { '?' } else { '&' };
         text.push_str(&format!("{sign}{name}={}", escaped(value)));
     }
-    Ok(Secret::new(text))
+    Secret::new(text)
 }
 
 /// The port of the host at `at`: one for all, or one each.

@@ -24,7 +24,7 @@ enum RlsCommand {
     Audit(AuditArgs),
     /// Attack generated tenants in a transaction that is rolled back; exit code 1 if something gets through or is unproven
     #[command(
-        after_help = "Example:\n  rowhouse rls prove\n  rowhouse rls prove --html isolation.html\n  rowhouse rls prove --mutate --json | jq .kill_rate"
+        after_help = "Example:\n  rowhouse rls prove\n  rowhouse rls prove --http --html isolation.html\n  rowhouse rls prove --mutate --json | jq .kill_rate"
     )]
     Prove(proof::ProveArgs),
 }

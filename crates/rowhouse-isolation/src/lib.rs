@@ -11,6 +11,7 @@ pub mod prove;
 mod report;
 mod settings;
 mod tree;
+mod tripwire;
 mod waiver;
 
 pub use audit::{Scope, audit, audit_read_only};
@@ -18,4 +19,5 @@ pub use check::{CHECKS, Check, Severity};
 pub use module::IsolationModule;
 pub use report::{Finding, Report, Waived};
 pub use settings::{RlsSettings, WaiverSettings};
+pub use tripwire::{Round, Tripwires};
 pub use waiver::{PLATFORM, Waiver};

@@ -1,10 +1,11 @@
-//! The capability as the binary sees it: a command and its settings. It adds nothing to a running process.
+//! The capability as the binary sees it: a command, its settings, and the tripwires of a running process.
 
 use rowhouse_kernel::settings::GroupSpec;
-use rowhouse_module::{Assembly, CommandGroup, Module, ModuleFuture};
+use rowhouse_module::{Assembly, CommandGroup, Metric, Module, ModuleFuture};
 
 use crate::command;
 use crate::settings::RlsSettings;
+use crate::tripwire;
 
 /// `rls …` and `[rls]`.
 #[derive(Debug, Clone, Copy)]
@@ -23,7 +24,11 @@ impl Module for IsolationModule {
         vec![command::RLS]
     }
 
-    fn start<'a>(&'a self, _assembly: &'a mut Assembly) -> ModuleFuture<'a> {
-        Box::pin(async { Ok(()) })
+    fn metrics(&self) -> &'static [Metric] {
+        &tripwire::METRICS
+    }
+
+    fn start<'a>(&'a self, assembly: &'a mut Assembly) -> ModuleFuture<'a> {
+        Box::pin(async { tripwire::add(assembly) })
     }
 }

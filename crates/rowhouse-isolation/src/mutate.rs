@@ -115,20 +115,13 @@ async fn mutate_within(
     every: bool,
     told: Told<'_>,
 ) -> Result<Mutation, CannotRun> {
-    client.batch_execute(SEARCH_PATH).await.map_err(DbError::from)?;
-    let roles = caller_roles(client, &plan.scope).await?;
-    let schemas = if plan.scope.schemas.is_empty() { &plan.scope.served } else { &plan.scope.schemas };
-    let catalog = read_catalog(client, schemas, &roles).await?;
-    let tables: Vec<&Relation> = catalog.relations.iter().filter(|one| place::is_target(one, plan)).collect();
-    if tables.is_empty() {
-        return Err(CannotRun::because("there is no tenant table to put a defect into"));
-    }
+    let tables = targets(client, plan).await?;
     let baseline = within_savepoint(client, plan, "select 1").await?;
     let mut mutation = Mutation { false_alarms: alarms(&baseline), ..Mutation::default() };
     for (at, kind) in KINDS.iter().enumerate() {
         told(at, KINDS.len(), kind.name);
         let fitting: Vec<_> =
-            tables.iter().filter_map(|table| Some((*table, (kind.sql)(table, plan)?))).collect();
+            tables.iter().filter_map(|table| Some((table, (kind.sql)(table, plan)?))).collect();
         let wanted = if every { fitting.len() } else { 1.min(fitting.len()) };
         // Another table for each kind, so that all have their turn.
         let first = if every || fitting.is_empty() { 0 } else { at % fitting.len() };
@@ -137,6 +130,31 @@ async fn mutate_within(
         }
     }
     Ok(mutation)
+}
+
+/// Tables that defects fit into.
+async fn targets(client: &Client, plan: &Plan) -> Result<Vec<Relation>, CannotRun> {
+    client.batch_execute(SEARCH_PATH).await.map_err(DbError::from)?;
+    let roles = caller_roles(client, &plan.scope).await?;
+    let schemas = if plan.scope.schemas.is_empty() { &plan.scope.served } else { &plan.scope.schemas };
+    let relations = read_catalog(client, schemas, &roles).await?.relations;
+    let tables: Vec<Relation> = relations.into_iter().filter(|one| place::is_target(one, plan)).collect();
+    match tables.is_empty() {
+        true => Err(CannotRun::because("there is no tenant table to put a defect into")),
+        false => Ok(tables),
+    }
+}
+
+/// Kind and SQL of every defect that fits a table, in the transaction that the connection is in; nothing is changed.
+///
+/// # Errors
+/// The database's, and if there is no such table.
+pub async fn statements(client: &Client, plan: &Plan) -> Result<Vec<(&'static str, String)>, CannotRun> {
+    let tables = targets(client, plan).await?;
+    let of_kind = |kind: &'static Kind| {
+        tables.iter().filter_map(move |table| Some((kind.name, (kind.sql)(table, plan)?))).collect::<Vec<_>>()
+    };
+    Ok(KINDS.iter().flat_map(of_kind).collect())
 }
 
 fn alarms(found: &Found) -> Vec<String> {

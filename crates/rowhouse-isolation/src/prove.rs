@@ -6,6 +6,8 @@ mod catalog;
 mod cell;
 mod echo;
 mod html;
+mod http;
+mod insert;
 mod judge;
 mod literal;
 mod model;
@@ -15,7 +17,9 @@ mod row;
 mod run;
 mod scene;
 mod stage;
+mod target;
 mod value;
+pub(crate) mod wire;
 mod world;
 
 use std::collections::BTreeMap;
@@ -31,6 +35,8 @@ use tokio_postgres::Client;
 pub(crate) use catalog::{Relation, read as read_catalog};
 pub use cell::Cell;
 pub use html::page;
+pub use http::{Copy, prove_over_http};
+pub(crate) use literal::{dollar_quoted, literal};
 pub use pgtap::script;
 pub use proof::{Coverage, Leak, Line, Mark, Note, Proof, Unproven};
 
@@ -93,28 +99,8 @@ pub async fn prove(client: &Client, plan: &Plan, told: Told<'_>) -> Result<Proof
 /// The same.
 pub async fn prove_within(client: &Client, plan: &Plan, told: Told<'_>) -> Result<Proof, CannotRun> {
     client.batch_execute(SEARCH_PATH).await.map_err(DbError::from)?;
-    let (roles, unreachable) = roles(client, &plan.scope).await?;
-    let schemas = if plan.scope.schemas.is_empty() { &plan.scope.served } else { &plan.scope.schemas };
-    crate::audit::require_schemas(client, schemas).await?;
-    let catalog = read_catalog(client, schemas, &roles).await?;
-    let tables: Vec<_> = plan.settings.table.iter().map(|(_, table)| table.clone()).collect();
-    let mistakes = model::mistakes(&catalog.relations, &tables);
-    if !mistakes.is_empty() {
-        return Err(CannotRun(mistakes.into_iter().map(|mistake| format!("rls.table: {mistake}")).collect()));
-    }
     let before = sequences(client).await?;
-    let fingerprint = rowhouse_db::migrate::fingerprint(client).await?;
-    let path = format!("set local search_path = {}", plan.search_path);
-    client.batch_execute(&path).await.map_err(DbError::from)?;
-    let settings = &plan.settings;
-    let scene = scene::make(client, &roles, settings.setup.as_deref(), settings.claims.as_deref()).await?;
-    let declared = |relation: &Relation| {
-        let meaning = model::declared(relation, &catalog.relations, &tables, &settings.tenant_columns);
-        (relation.name.clone(), meaning)
-    };
-    let declared = catalog.relations.iter().map(declared).collect();
-    let world = world::World::of(&scene);
-    let mut stage = Stage { catalog, declared, scene, world };
+    let Setting { mut stage, fingerprint, unreachable } = set_up(client, plan).await?;
     let mut proof = attack_all(client, &mut stage, told).await?;
     proof.fingerprint = fingerprint;
     client.batch_execute(SEARCH_PATH).await.map_err(DbError::from)?;
@@ -133,12 +119,62 @@ pub async fn prove_within(client: &Client, plan: &Plan, told: Told<'_>) -> Resul
         declared: None,
     };
     proof.unproven.extend(unreachable.into_iter().map(unknown));
-    finish(&mut proof, settings);
+    finish(&mut proof, &plan.settings);
     Ok(proof)
 }
 
+/// What is there before anything is attacked.
+struct Setting {
+    stage: Stage,
+    fingerprint: String,
+    /// Roles of callers that the proof cannot take.
+    unreachable: Vec<String>,
+}
+
+/// Reads catalog and declarations, and makes the parties; their rows are still to be made.
+async fn set_up(client: &Client, plan: &Plan) -> Result<Setting, CannotRun> {
+    let Model { catalog, declared, roles, unreachable } = model(client, plan).await?;
+    let fingerprint = rowhouse_db::migrate::fingerprint(client).await?;
+    let path = format!("set local search_path = {}", plan.search_path);
+    client.batch_execute(&path).await.map_err(DbError::from)?;
+    let settings = &plan.settings;
+    let scene = scene::make(client, &roles, settings.setup.as_deref(), settings.claims.as_deref()).await?;
+    let world = world::World::of(&scene);
+    let stage = Stage { catalog, declared, scene, world, spares_shared: false };
+    Ok(Setting { stage, fingerprint, unreachable })
+}
+
+/// What there is, and whose rows it holds.
+struct Model {
+    catalog: catalog::Catalog,
+    declared: Vec<(String, model::Declared)>,
+    /// Of callers.
+    roles: Vec<String>,
+    unreachable: Vec<String>,
+}
+
+async fn model(client: &Client, plan: &Plan) -> Result<Model, CannotRun> {
+    client.batch_execute(SEARCH_PATH).await.map_err(DbError::from)?;
+    let (roles, unreachable) = roles(client, &plan.scope).await?;
+    let schemas = if plan.scope.schemas.is_empty() { &plan.scope.served } else { &plan.scope.schemas };
+    crate::audit::require_schemas(client, schemas).await?;
+    let catalog = read_catalog(client, schemas, &roles).await?;
+    let tables: Vec<_> = plan.settings.table.iter().map(|(_, table)| table.clone()).collect();
+    let mistakes = model::mistakes(&catalog.relations, plan.settings.table.iter());
+    if !mistakes.is_empty() {
+        return Err(CannotRun(mistakes));
+    }
+    let declared = |relation: &Relation| {
+        let columns = &plan.settings.tenant_columns;
+        let meaning = model::declared(relation, &catalog.relations, &tables, columns);
+        (relation.name.clone(), meaning)
+    };
+    let declared = catalog.relations.iter().map(declared).collect();
+    Ok(Model { catalog, declared, roles, unreachable })
+}
+
 /// All attacks, and the readings before and after there are rows to be seen.
-async fn attack_all(client: &Client, stage: &mut Stage, told: Told<'_>) -> Result<Proof, DbError> {
+async fn attack_all(client: &Client, stage: &mut Stage, told: Told<'_>) -> Result<Proof, CannotRun> {
     let mut proof = Proof::default();
     let total = stage.catalog.relations.len();
     run::introduce(client, &stage.scene.actors).await?;
@@ -164,7 +200,8 @@ async fn attack_all(client: &Client, stage: &mut Stage, told: Told<'_>) -> Resul
             continue;
         }
         told(at, total, &relation.name);
-        let attacked = attack::attack(client, stage, at).await?;
+        let attacked = attack::attack(client, stage, at).await;
+        let attacked = attacked.map_err(|error| concerning(&relation.name, &error))?;
         marks.entry(relation.name.clone()).or_default().extend(attacked.judged.marks);
         proof.leaks.extend(attacked.judged.leaks);
         proof.unproven.extend(attacked.judged.unproven);
@@ -179,6 +216,13 @@ async fn attack_all(client: &Client, stage: &mut Stage, told: Told<'_>) -> Resul
     proof.callers.clone_from(&stage.scene.actors);
     proof.setup = stage.scene.script.iter().chain(&stage.world.made).cloned().collect();
     Ok(proof)
+}
+
+/// An error with the relation that it concerns.
+fn concerning(relation: &str, error: &DbError) -> CannotRun {
+    let is_locked = error.code() == Some("55P03");
+    let remedy = if is_locked { "; another session holds a lock on it: pg_locks says which one" } else { "" };
+    CannotRun::because(format!("{relation}: {error}{remedy}"))
 }
 
 fn matrix(stage: &Stage, marks: &BTreeMap<String, BTreeMap<(usize, Cell), Mark>>) -> Vec<Line> {
@@ -220,6 +264,20 @@ fn finish(proof: &mut Proof, settings: &RlsSettings) {
         relations.iter().filter(|relation| !is_bad(relation) && !relation.ends_with(')')).count();
     let marks = proof.matrix.iter().flat_map(|line| line.cells.values());
     proof.coverage.held = marks.filter(|mark| **mark == Mark::Held).count();
+}
+
+impl Proof {
+    /// Adds what requests over HTTP have shown in a copy. Of a copy with another schema that says nothing.
+    pub fn add(&mut self, over_http: Self, plan: &Plan) {
+        if self.fingerprint != over_http.fingerprint {
+            let reason = "the migrations make another schema than the database has, so what requests over HTTP showed does not \
+                          hold for it: run `rowhouse migrate verify`";
+            let relation = "(copy)".to_owned();
+            self.unproven.push(Unproven { relation, cell: None, reason: reason.to_owned(), declared: None });
+        }
+        self.take(over_http);
+        finish(self, &plan.settings);
+    }
 }
 
 /// Roles in which callers' requests run and policies hold, and those among them that the proof cannot take.

@@ -1,5 +1,7 @@
 //! `[rls]`: what audit and proof take as the tenant of a row, and what somebody has accepted.
 
+use std::time::Duration;
+
 use rowhouse_kernel::settings;
 use rowhouse_kernel::settings::{Check, Entry, Fields, Findings, Named};
 
@@ -21,6 +23,10 @@ settings! {
         pub setup: Option<String> = None,
         /// Claims that tokens of the project carry beside the usual ones, as a JSON object with the same placeholders.
         pub claims: Option<String> = None,
+        /// Keeps two tenants that nobody uses, with rows in every table of tenants, and looks again and again whether one finds the other's; triggers of the project run for these rows once.
+        pub tripwires: bool = false,
+        /// How long after one look follows the next, give or take a fifth; at least 1 s.
+        pub tripwire_interval: Duration = Duration::from_secs(60),
     }
 }
 
@@ -164,6 +170,9 @@ impl Check for RlsSettings {
             self.claims.as_deref().map(serde_json::from_str::<serde_json::Map<_, serde_json::Value>>);
         if matches!(claims, Some(Err(_))) {
             findings.refuse("claims", "expected a JSON object in a text");
+        }
+        if self.tripwire_interval < Duration::from_secs(1) {
+            findings.refuse("tripwire_interval", "must be at least 1s");
         }
         if self.tenant_columns.is_empty() {
             findings.refuse("tenant_columns", "expected the name of a column, for example [\"tenant_id\"]");

@@ -22,6 +22,11 @@ pub const PLATFORM: &[(&str, &str, &str)] = &[
         "rowhouse.require_live_session(uuid,uuid,uuid,text)",
         "every request calls it, and a path of its own costs time; it writes all operators with their schema, which a test checks",
     ),
+    (
+        "bypass.role_change",
+        "rowhouse.clear_session(text)",
+        "takes the role away that an earlier caller has left; a flight sets the next caller's after it",
+    ),
     (VIEW, "auth.users_public", "shows the caller, and users who share an open tenant with the caller"),
     (VIEW, "tenancy.my_members", "shows members of tenants in which the caller may view members"),
     (VIEW, "tenancy.my_organizations", "shows organizations of which the caller is a member"),

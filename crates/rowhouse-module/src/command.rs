@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{ArgMatches, Command};
+use rowhouse_db::scratch::Scratch;
 use rowhouse_db::{Control, DatabaseUrls, DbError, DbSettings};
 use rowhouse_kernel::settings::{GroupSpec, Settings};
 use rowhouse_kernel::{Caller, Origin, Secret, SharedClock, SharedRng};
@@ -22,6 +23,12 @@ pub type CallerFuture<'a> = Pin<Box<dyn Future<Output = Result<Caller, CannotRun
 
 /// Finds the caller of requests that a user (address or id) would send, in a tenant (slug or id) or the oldest open one.
 pub type FindCaller = for<'a> fn(&'a CommandContext, &'a str, Option<&'a str>) -> CallerFuture<'a>;
+
+/// A database being made.
+pub type CopyFuture<'a> = Pin<Box<dyn Future<Output = Result<Scratch, CannotRun>> + 'a>>;
+
+/// Makes an empty database beside the project's and applies all migrations to it, as a first start does. Whoever asked removes it.
+pub type MakeCopy = for<'a> fn(&'a CommandContext) -> CopyFuture<'a>;
 
 /// A command with its subcommands.
 #[derive(Clone, Copy)]
@@ -44,6 +51,8 @@ pub struct CommandContext {
     pub rng: SharedRng,
     /// Finds the caller of a user's requests; none without a module that has users.
     pub find_caller: Option<FindCaller>,
+    /// Makes a database with the project's schema, for what has to commit; none in a program without the project's migrations.
+    pub make_copy: Option<MakeCopy>,
     /// Whether an interrupt has ended the command.
     pub interrupted: AtomicBool,
 }

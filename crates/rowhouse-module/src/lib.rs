@@ -28,7 +28,9 @@ pub use app::App;
 pub use assembly::{
     Assembled, Assembly, Fact, KeySecret, Origin, Preparation, Roles, SearchPath, SiteUrl, Waker,
 };
-pub use command::{CallerFuture, CommandContext, CommandFuture, CommandGroup, FindCaller};
+pub use command::{
+    CallerFuture, CommandContext, CommandFuture, CommandGroup, CopyFuture, FindCaller, MakeCopy,
+};
 pub use count::{counted, grouped};
 pub use health::{HealthCheck, Weight};
 pub use interrupt::{Signals, interruptible, interruption};

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use rowhouse_kernel::{SharedClock, SharedRng, SystemClock, SystemRng};
-use rowhouse_module::{CannotRun, CommandContext, CommandGroup, CommandOutcome, Modules, Project};
+use rowhouse_module::{CannotRun, CommandContext, CommandGroup, CommandOutcome, MakeCopy, Modules, Project};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::cli::{Cli, Command, ConfigCommand, Invocation};
@@ -69,7 +69,9 @@ fn run_group(
 ) -> Result<Ended, CannotRun> {
     let (project, groups) = (Project::open(dir)?, modules.settings());
     let (find_caller, interrupted) = (modules.find_caller(), AtomicBool::new(false));
-    let context = CommandContext { project, groups, clock: clock(), rng: rng(), find_caller, interrupted };
+    let make_copy: Option<MakeCopy> = Some(migrate::make_copy);
+    let context =
+        CommandContext { project, groups, clock: clock(), rng: rng(), find_caller, make_copy, interrupted };
     let result = quiet()?.block_on((group.run)(matches, &context));
     Ok(Ended { result, is_interrupted: context.interrupted.into_inner() })
 }

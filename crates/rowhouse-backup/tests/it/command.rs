@@ -62,6 +62,7 @@ pub(crate) async fn run(project: &Path, arguments: &[&str]) -> Result<CommandOut
         clock: Arc::new(SystemClock),
         rng: Arc::new(SystemRng),
         find_caller: None,
+        make_copy: None,
         interrupted: AtomicBool::new(false),
     };
     (group.run)(&matches, &context).await.map_err(|error| error.to_string())

@@ -4,7 +4,7 @@ use tokio_postgres::config::{ChannelBinding, Host, TargetSessionAttrs};
 
 use crate::tls::SslMode;
 
-use super::{SessionAttrs, environment, is_remote, login, read, with_login};
+use super::{SessionAttrs, environment, is_remote, login, read, with_database, with_login};
 
 fn derived(url: &str, password: &str) -> Config {
     with_login(&Secret::new(url), "authenticator", &Secret::new(password)).unwrap().expose().parse().unwrap()
@@ -183,4 +183,13 @@ fn only_another_machine_is_remote() {
     ] {
         assert_eq!(is_remote(&Secret::new(url)).unwrap(), remote, "{url}");
     }
+}
+
+#[test]
+fn another_database_keeps_login_password_and_session() {
+    let url = Secret::new("postgres://u%20x:p%40ss@db.example:6000/d?sslmode=require&options=-c%20jit%3Doff");
+    let (config, options) = super::parse(&with_database(&url, "other one").unwrap()).unwrap();
+    assert_eq!((config.get_dbname(), config.get_user()), (Some("other one"), Some("u x")));
+    assert_eq!((config.get_password(), config.get_ports()), (Some(&b"p@ss"[..]), &[6000][..]));
+    assert_eq!((config.get_options(), options.tls.mode), (Some("-c jit=off"), Some(SslMode::Require)));
 }

@@ -7,7 +7,7 @@ role as (
   from pg_roles r cross join input where data -> 'roles' ? r.rolname::text
 ),
 relation as (
-  select c.*, format('%I.%I', n.nspname, c.relname) as name
+  select c.*, n.nspname, format('%I.%I', n.nspname, c.relname) as name
   from pg_class c join pg_namespace n on n.oid = c.relnamespace cross join input
   where data -> 'schemas' ? n.nspname::text and c.relkind in ('r', 'p', 'v', 'm', 'f')
     and not exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
@@ -90,7 +90,7 @@ policies as (
   from pg_policy p group by p.polrelid
 )
 select jsonb_build_object(
-  'name', r.name, 'kind', r.relkind, 'is_secured', r.relrowsecurity,
+  'name', r.name, 'schema', r.nspname, 'bare_name', r.relname, 'kind', r.relkind, 'is_secured', r.relrowsecurity,
   'is_protected', exists (select from pg_policy p where p.polrelid = r.oid and p.polname = 'tenant_select'),
   'is_shared', exists (select from pg_policy p where p.polrelid = r.oid and p.polname = 'shared_select'),
   'has_reference_checks', exists (select from pg_trigger g where g.tgrelid = r.oid and g.tgname like 'tenant\_reference\_%'),

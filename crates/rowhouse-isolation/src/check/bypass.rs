@@ -39,6 +39,10 @@ pub(super) const CHECKS: &[Check] = checks! { "bypass":
         "Function with the rights of its owner that anybody may call",
         "Who has not signed in runs it with rights that others have.",
         "Revoke it from PUBLIC and grant it to those who need it.";
+    "role_change", Severity::Warning,
+        "Function that changes the role it runs in",
+        "Policies hold the caller's role; after `set role`, `reset role` or `set session authorization` another one counts.",
+        "Take it out; give a function that needs more rights an owner that has them, and compare the tenant in it.";
     "truncate_grant", Severity::Warning,
         "Grants that policies do not hold",
         "TRUNCATE deletes the rows of all tenants, REFERENCES shows which exist, a TRIGGER runs as whoever writes.",

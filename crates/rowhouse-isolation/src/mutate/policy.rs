@@ -1,7 +1,7 @@
 //! Defects in policies. Leaves tables, roles, views and functions to their own families.
 
 use super::place::{Kind, beside, column, policy};
-use crate::prove::{Plan, Relation};
+use crate::prove::{Plan, Relation, dollar_quoted};
 use crate::settings::WhoseRow;
 
 /// `alter policy` with another expression in which `{old}` is the former one and `{column}` the tenant's.
@@ -176,9 +176,11 @@ pub(super) const KINDS: &[Kind] = &[
             let (name, old) = policy(t, "r")?;
             let function = beside(t, "prove_mutant_helper");
             let (column, _) = column(t, p)?;
+            let body = format!("select exists (select from {} where {column} is not null)", t.name);
             Some(format!(
-                "create function {function}() returns boolean language sql stable security definer set search_path = '' as $$ select exists (select from {0} where {column} is not null) $$; alter policy {name} on {0} using (({old}) or (select {function}()))",
-                t.name
+                "create function {function}() returns boolean language sql stable security definer set search_path = '' as {1}; alter policy {name} on {0} using (({old}) or (select {function}()))",
+                t.name,
+                dollar_quoted(&body)
             ))
         },
     },

@@ -1,14 +1,14 @@
 //! Functions that look past row-level security, and helpers of the platform that believe too much. Leaves views to `view`.
 
 use super::place::{Kind, beside, column};
-use crate::prove::{Plan, Relation};
+use crate::prove::{Plan, Relation, dollar_quoted};
 
 /// A function of callers; `{table}` and `{column}` stand for names.
 fn function(relation: &Relation, plan: &Plan, head: &str, body: &str) -> Option<String> {
     let (column, _) = column(relation, plan)?;
     let function = beside(relation, "prove_mutant_function");
-    let text = format!("create function {function}{head} as $$ {body} $$");
-    Some(text.replace("{table}", &relation.name).replace("{column}", &column))
+    let named = |text: &str| text.replace("{table}", &relation.name).replace("{column}", &column);
+    Some(format!("create function {function}{} as {}", named(head), dollar_quoted(&named(body))))
 }
 
 const DEFINER: &str = "language sql stable security definer set search_path = ''";

@@ -1,14 +1,15 @@
 //! Defects in tables and what hangs on them. Leaves policies to their own family.
 
 use super::place::{Kind, beside, column, free_text, schema};
-use crate::prove::{Plan, Relation};
+use crate::prove::{Plan, Relation, dollar_quoted, literal};
 
 /// A trigger after each insert that runs `body` with its creator's rights.
 fn trigger(relation: &Relation, body: &str) -> String {
     let function = beside(relation, "prove_mutant_trigger");
     format!(
-        "create function {function}() returns trigger language plpgsql security definer set search_path = '' as $$ begin {body}; return null; end $$; \
+        "create function {function}() returns trigger language plpgsql security definer set search_path = '' as {}; \
          create trigger prove_mutant after insert on {} for each row execute function {function}()",
+        dollar_quoted(&format!("begin {body}; return null; end")),
         relation.name
     )
 }
@@ -37,24 +38,26 @@ fn touches_others(relation: &Relation, plan: &Plan) -> Option<String> {
 
 fn references_unchecked(relation: &Relation, _plan: &Plan) -> Option<String> {
     relation.has_reference_checks.then(|| {
-        format!(
-            "do $$ declare one record; begin \
-               for one in select tgname from pg_trigger where tgrelid = '{0}'::regclass and tgname like 'tenant\\_reference\\_%' loop \
-                 execute format('drop trigger %I on {0}', one.tgname); \
+        let name = literal(Some(&relation.name));
+        let body = format!(
+            "declare one record; begin \
+               for one in select tgname from pg_trigger where tgrelid = {name}::regclass and tgname like 'tenant\\_reference\\_%' loop \
+                 execute format('drop trigger %I on %s', one.tgname, {name}::regclass); \
                end loop; \
-             end $$",
-            relation.name.replace('\'', "''")
-        )
+             end"
+        );
+        format!("do {}", dollar_quoted(&body))
     })
 }
 
 fn partition_granted(relation: &Relation, _plan: &Plan) -> Option<String> {
     (relation.kind == "p").then(|| {
-        format!(
-            "do $$ begin execute format('grant select on %s to authenticated', \
-             (select inhrelid::regclass from pg_inherits where inhparent = '{}'::regclass order by 1 limit 1)); end $$",
-            relation.name.replace('\'', "''")
-        )
+        let body = format!(
+            "begin execute format('grant select on %s to authenticated', \
+             (select inhrelid::regclass from pg_inherits where inhparent = {}::regclass order by 1 limit 1)); end",
+            literal(Some(&relation.name))
+        );
+        format!("do {}", dollar_quoted(&body))
     })
 }
 

@@ -3,16 +3,16 @@
 use rowhouse_db::DbError;
 use tokio_postgres::Client;
 
-use super::cell::{Cell, Probe, Target, digest};
+use super::cell::Cell;
+use super::insert::insert;
 use super::judge::{Judged, Trial};
 use super::literal::literal;
 use super::model::Scope;
 use super::proof::{Denial, Note, Unproven};
-use super::row::insert;
 use super::run::{Outcome, run};
 use super::scene::{OTHER, OWNER, SELF};
 use super::stage::Stage;
-use super::world::is_same;
+use super::target::{Probe, Target, digest};
 
 /// What came of a relation.
 #[derive(Debug, Default)]
@@ -88,16 +88,8 @@ async fn probes(
     target: &Target<'_>,
 ) -> Result<Vec<Probe>, DbError> {
     let (relation, declared) = (&stage.catalog.relations[at], &stage.declared[at].1);
-    let owner = &stage.scene.parties[OWNER];
-    let mut probes = Vec::new();
-    for (index, actor) in stage.scene.actors.iter().enumerate() {
-        let party = actor.party.filter(|party| *party != OWNER).map(|party| &stage.scene.parties[party]);
-        if party.is_none_or(|party| {
-            declared.scope == Scope::Nobody || !is_same(declared, party, owner, &stage.declared)
-        }) {
-            probes.extend(target.probes(index, actor));
-        }
-    }
+    let mut probes: Vec<Probe> =
+        stage.callers(at).flat_map(|(index, actor)| target.probes(index, actor)).collect();
     let other = &stage.scene.parties[OTHER];
     let theirs = stage.world.owned(&declared.scope, other, OTHER);
     for probe in probes.iter_mut().filter(|probe| probe.cell == Cell::SideEffect) {

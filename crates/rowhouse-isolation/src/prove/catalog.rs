@@ -92,6 +92,9 @@ pub(crate) struct Policy {
 pub(crate) struct Relation {
     /// With its schema, as SQL writes it.
     pub(crate) name: String,
+    /// As they are stored.
+    pub(crate) schema: String,
+    pub(crate) bare_name: String,
     pub(crate) kind: String,
     pub(crate) is_secured: bool,
     pub(crate) is_protected: bool,
@@ -146,10 +149,15 @@ pub(crate) struct Function {
     pub(crate) name: String,
     /// Without them.
     pub(crate) call: String,
+    /// As they are stored.
+    pub(crate) schema: String,
+    pub(crate) bare_name: String,
     pub(crate) is_procedure: bool,
     pub(crate) is_definer: bool,
     pub(crate) is_volatile: bool,
     pub(crate) arguments: Vec<String>,
+    /// Names of the arguments; empty for those that have none.
+    pub(crate) argument_names: Vec<String>,
     pub(crate) roles: Vec<String>,
 }
 

@@ -7,13 +7,14 @@ use rowhouse_db::DbError;
 use tokio_postgres::Client;
 
 use super::catalog::{Function, Relation};
-use super::cell::{Cell, Probe, digest};
+use super::cell::Cell;
 use super::literal::literal;
 use super::model::Scope;
 use super::proof::{Leak, Mark, Unproven};
 use super::run::{Outcome, run};
 use super::scene::{OWNER, SELF, SIBLING};
 use super::stage::Stage;
+use super::target::{Probe, digest};
 use super::value::mark;
 use crate::settings::{Reach, WhoseRow};
 
@@ -64,7 +65,7 @@ pub(crate) async fn read(client: &Client, stage: &Stage) -> Result<Reading, DbEr
 }
 
 /// Whether a sibling of the owner's organization may see what the organization has.
-fn is_shared_by_siblings(stage: &Stage) -> bool {
+pub(crate) fn is_shared_by_siblings(stage: &Stage) -> bool {
     let of_organization =
         |scope: &Scope| matches!(scope, Scope::Column { whose: WhoseRow::Organization, .. });
     stage.declared.iter().any(|(_, declared)| of_organization(&declared.scope))
@@ -99,38 +100,45 @@ fn probe(actor: usize, cell: Cell, rows: &str) -> Probe {
     Probe { actor, sql, reads: true, prepare: None, look: None, cell, most: 0 }
 }
 
-fn function_probes(stage: &Stage, function: &Function, tuples: &[Vec<String>]) -> Vec<Probe> {
-    let actors = stage.scene.actors.iter().enumerate();
-    let may = actors.filter(|(index, actor)| {
-        actor.is_live
-            && function.roles.contains(&actor.role)
-            && !(*index == SIBLING && is_shared_by_siblings(stage))
-    });
-    may.flat_map(|(index, _)| {
-        tuples.iter().map(move |tuple| {
-            let typed: Vec<String> = tuple
-                .iter()
-                .zip(&function.arguments)
-                .map(|(value, type_name)| format!("{value}::{type_name}"))
-                .collect();
-            probe(
-                index,
-                Cell::Call,
-                &format!(
-                    "select x::text from {}({}) as x limit {MOST_ROWS}",
-                    function.call,
-                    typed.join(", ")
-                ),
-            )
+fn function_probes(stage: &Stage, function: &Function, tuples: &[Arguments]) -> Vec<Probe> {
+    callers(stage, function)
+        .flat_map(|index| {
+            tuples.iter().map(move |tuple| {
+                let typed: Vec<String> = tuple
+                    .iter()
+                    .zip(&function.arguments)
+                    .map(|(value, type_name)| format!("{}::{type_name}", literal(value.as_deref())))
+                    .collect();
+                probe(
+                    index,
+                    Cell::Call,
+                    &format!(
+                        "select x::text from {}({}) as x limit {MOST_ROWS}",
+                        function.call,
+                        typed.join(", ")
+                    ),
+                )
+            })
         })
-    })
-    .collect()
+        .collect()
 }
 
-/// Arguments that name the owner, as literals: known before the owner has rows.
-fn arguments(stage: &Stage, function: &Function) -> Vec<Vec<String>> {
+/// Those who may call a function and have nothing to do with the owner's rows, and the owner.
+pub(crate) fn callers<'a>(stage: &'a Stage, function: &'a Function) -> impl Iterator<Item = usize> + 'a {
+    let is_shared = is_shared_by_siblings(stage);
+    let may = stage.scene.actors.iter().enumerate().filter(move |(index, actor)| {
+        actor.is_live && function.roles.contains(&actor.role) && !(*index == SIBLING && is_shared)
+    });
+    may.map(|(index, _)| index)
+}
+
+/// Values of a function's arguments, in their order.
+pub(crate) type Arguments = Vec<Option<String>>;
+
+/// Arguments that name the owner: known before the owner has rows.
+pub(crate) fn arguments(stage: &Stage, function: &Function) -> Vec<Arguments> {
     let owner = &stage.scene.parties[OWNER];
-    let text = |value: &str| literal(Some(value));
+    let text = |value: &str| Some(value.to_owned());
     let of = |type_name: &str| match type_name {
         "uuid" => vec![text(&owner.tenant), text(&owner.user), text(&owner.organization)],
         "text" | "character varying" | "name" => {
@@ -140,13 +148,13 @@ fn arguments(stage: &Stage, function: &Function) -> Vec<Vec<String>> {
         "json" | "jsonb" => vec![text("{}")],
         "integer" | "bigint" | "smallint" | "numeric" => vec![text("100"), text("0")],
         "uuid[]" => vec![text(&format!("{{{},{}}}", owner.tenant, owner.user))],
-        _ => vec!["null".to_owned()],
+        _ => vec![None],
     };
     tuples(&function.arguments.iter().map(|name| of(name)).collect::<Vec<_>>())
 }
 
 /// Arguments from the owner's rows.
-fn found_arguments(stage: &Stage, function: &Function) -> Vec<Vec<String>> {
+pub(crate) fn found_arguments(stage: &Stage, function: &Function) -> Vec<Arguments> {
     let of = |type_name: &String| {
         let mut values = Vec::new();
         for relation in &stage.catalog.relations {
@@ -154,13 +162,12 @@ fn found_arguments(stage: &Stage, function: &Function) -> Vec<Vec<String>> {
             let keys = relation.keys.iter().flat_map(|key| &key.columns);
             let same = keys
                 .filter(|name| relation.column(name).is_some_and(|column| column.type_name == *type_name));
-            values
-                .extend(same.filter_map(|name| row.get(name)?.as_deref().map(|value| literal(Some(value)))));
+            values.extend(same.filter_map(|name| row.get(name)?.clone()));
         }
         // What a function is given it may give back.
         values.retain(|value| !value.contains(&mark('a')));
         values.dedup();
-        if values.is_empty() { vec!["null".to_owned()] } else { values }
+        if values.is_empty() { vec![None] } else { values.into_iter().map(Some).collect() }
     };
     if function.arguments.is_empty() {
         Vec::new()
@@ -169,7 +176,7 @@ fn found_arguments(stage: &Stage, function: &Function) -> Vec<Vec<String>> {
     }
 }
 
-fn tuples(lists: &[Vec<String>]) -> Vec<Vec<String>> {
+fn tuples(lists: &[Arguments]) -> Vec<Arguments> {
     let most = lists.iter().map(Vec::len).max().unwrap_or(1).min(MOST_CALLS);
     (0..most).map(|at| lists.iter().map(|list| list[at % list.len()].clone()).collect()).collect()
 }
@@ -302,6 +309,14 @@ fn nothing_shown(stage: &Stage, source: &Source, seen: &[Seen<'_>]) -> Option<Un
     Some(Unproven { relation: name.clone(), cell: Some(seen.first()?.probe.cell), reason, declared: None })
 }
 
+/// What to do about a function that gives too much.
+pub(crate) fn function_remedy(function: &Function) -> String {
+    format!(
+        "Let it run with the rights of its caller: alter function {} security invoker; or compare the tenant in it",
+        function.name
+    )
+}
+
 fn leak(stage: &Stage, source: &Source, one: &Seen<'_>) -> Leak {
     let (relation, remedy) = match source {
         Source::Relation(at) => {
@@ -310,13 +325,7 @@ fn leak(stage: &Stage, source: &Source, one: &Seen<'_>) -> Leak {
         }
         Source::Function(at) => {
             let function = &stage.catalog.functions[*at];
-            (
-                function.name.clone(),
-                format!(
-                    "Let it run with the rights of its caller: alter function {} security invoker; or compare the tenant in it",
-                    function.name
-                ),
-            )
+            (function.name.clone(), function_remedy(function))
         }
     };
     let what = if one.writes() {

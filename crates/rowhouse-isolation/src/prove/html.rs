@@ -65,12 +65,14 @@ pub fn page(proof: &Proof) -> String {
 
 fn matrix(text: &mut String, proof: &Proof) {
     text.push_str("<table><thead><tr><th>relation</th><th>caller</th>");
-    text.extend(Cell::ALL.iter().map(|cell| format!("<th>{}</th>", cell.as_str())));
+    let is_tried = |cell: &Cell| proof.matrix.iter().any(|line| line.cells.contains_key(cell));
+    let tried: Vec<Cell> = Cell::ALL.into_iter().filter(is_tried).collect();
+    text.extend(tried.iter().map(|cell| format!("<th>{}</th>", cell.as_str())));
     text.push_str("</tr></thead><tbody>\n");
     for line in &proof.matrix {
         let _ = write!(text, "<tr><th>{}</th><th>{}</th>", escaped(&line.relation), escaped(&line.actor));
-        for cell in Cell::ALL {
-            match line.cells.get(&cell) {
+        for cell in &tried {
+            match line.cells.get(cell) {
                 Some(mark) => {
                     let (name, letter) = (mark.as_str(), letter(*mark));
                     let _ = write!(

@@ -4,10 +4,15 @@
 use std::collections::BTreeMap;
 
 use super::catalog::Relation;
-use super::cell::{Cell, Probe};
+use super::cell::Cell;
 use super::proof::{Leak, Mark, Unproven};
 use super::run::Outcome;
 use super::scene::{Actor, SELF};
+use super::target::Probe;
+
+/// The data API's codes for a relation that its schemas do not have, for example a partition, and for a schema that it does not
+/// serve.
+const NOT_SERVED: [&str; 2] = ["PGRST205", "PGRST106"];
 
 /// A relation's probes with their outcomes.
 pub(crate) struct Trial<'a> {
@@ -41,7 +46,7 @@ impl Trial<'_> {
         let actor = &self.actors[probe.actor];
         let is_control = probe.actor == SELF
             && probe.cell != Cell::InsertNobody
-            && (self.is_private || probe.cell == Cell::Select);
+            && (self.is_private || probe.cell.in_sql() == Cell::Select);
         if probe.cell == Cell::SideEffect {
             return self.side_effect(probe, outcome, judged);
         }
@@ -75,14 +80,17 @@ impl Trial<'_> {
         Mark::Unproven
     }
 
-    /// Views that cannot be written.
+    /// Views that cannot be written, and relations that the data API does not serve.
     fn cannot(&self, outcome: &Outcome) -> bool {
+        if NOT_SERVED.contains(&outcome.state.as_str()) {
+            return true;
+        }
         !self.relation.is_table() && matches!(outcome.state.as_str(), "55000" | "0A000" | "42809" | "428C9")
     }
 
     /// Whether the owner of the row succeeded with the same statement.
     fn control(&self, cell: Cell) -> Result<(), String> {
-        if !self.is_private && cell != Cell::Select {
+        if !self.is_private && cell.in_sql() != Cell::Select {
             return Err("a policy permits it, so the denial has another cause".to_owned());
         }
         let wanted = cell.control();
@@ -114,11 +122,12 @@ impl Trial<'_> {
         } else {
             format!("; only a constraint stopped it: {}", outcome.told())
         };
+        let over = if probe.cell.in_sql() == probe.cell { "" } else { " over HTTP" };
         Leak {
             relation: self.relation.name.clone(),
             actor: self.actors[probe.actor].name.clone(),
             cell: probe.cell,
-            detail: format!("{}{stopped}", sentence(probe.cell)),
+            detail: format!("{}{over}{stopped}", sentence(probe.cell)),
             statement: probe.sql.clone(),
             remedy: remedy(self.relation, probe.cell),
         }
@@ -128,7 +137,7 @@ impl Trial<'_> {
 /// Whether policies let the statement through: it reached rows, or only a constraint stopped it.
 pub(crate) fn passes(probe: &Probe, outcome: &Outcome) -> bool {
     // Of one's own row, policies let an upsert or a reference through rightly; NOT NULL is what holds a row of nobody.
-    let is_own = matches!(probe.cell, Cell::Upsert | Cell::Refer)
+    let is_own = matches!(probe.cell.in_sql(), Cell::Upsert | Cell::Refer)
         || (probe.cell == Cell::InsertNobody && outcome.state == "23502");
     let is_stopped = outcome.state.starts_with("23") && !is_own;
     let is_counted = !matches!(probe.cell, Cell::UpdateAll) || outcome.is_done();
@@ -136,7 +145,7 @@ pub(crate) fn passes(probe: &Probe, outcome: &Outcome) -> bool {
 }
 
 fn sentence(cell: Cell) -> &'static str {
-    match cell {
+    match cell.in_sql() {
         Cell::Select => "reads the row of another tenant",
         Cell::SelectAny => "reads rows that are not the caller's",
         Cell::Insert => "writes a row as another tenant's",
@@ -151,7 +160,8 @@ fn sentence(cell: Cell) -> &'static str {
         Cell::Refer => "refers to the row of another tenant",
         Cell::SideEffect => "a write of one's own changes rows of another tenant",
         Cell::Echo => "sees what depends on the rows of another tenant",
-        Cell::Call => "reaches the rows of another tenant by a function",
+        Cell::Bleed => "sees what the request of another tenant has left",
+        _ => "reaches the rows of another tenant by a function",
     }
 }
 

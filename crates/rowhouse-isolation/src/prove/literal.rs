@@ -15,3 +15,13 @@ pub(crate) fn matches<'a>(pairs: impl Iterator<Item = (&'a str, Option<&'a str>)
         .collect();
     if all.is_empty() { "false".to_owned() } else { all.join(" and ") }
 }
+
+/// A text in dollar quotes whose tag it does not contain.
+pub(crate) fn dollar_quoted(text: &str) -> String {
+    let tags = std::iter::once("$$".to_owned()).chain((1_u32..).map(|at| format!("$q{at}$")));
+    let tag = tags.into_iter().find(|tag| !text.contains(tag.as_str())).unwrap_or_default();
+    format!("{tag} {text} {tag}")
+}
+
+#[cfg(test)]
+mod tests;

@@ -62,22 +62,30 @@ fn by_settings(relation: &Relation, table: &TableSettings) -> Declared {
     Declared { scope, read: table.read, is_declared: true }
 }
 
-/// What in the settings names nothing in the database.
-pub(crate) fn mistakes(relations: &[Relation], settings: &[TableSettings]) -> Vec<String> {
-    let wrong = |table: &TableSettings| {
+/// What in the settings names nothing in the database, with its key.
+pub(crate) fn mistakes<'a>(
+    relations: &[Relation],
+    settings: impl Iterator<Item = (&'a str, &'a TableSettings)>,
+) -> Vec<String> {
+    let wrong = |(key, table): (&str, &TableSettings)| {
         let relation = relations.iter().find(|relation| relation.name == table.relation);
         let Some(relation) = relation else {
-            return Some(format!("there is no relation {} in the served schemas", table.relation));
+            let name = &table.relation;
+            return Some(format!(
+                "rls.table.{key}.relation: there is no relation {name} in the served schemas"
+            ));
         };
         let column = table.column.as_ref().filter(|name| relation.column(name).is_none());
         let via = table.via.as_ref().filter(|name| {
             let column = relation.column(name).map(|column| &column.name);
             !relation.references.iter().any(|one| column.is_some_and(|name| one.columns.contains(name)))
         });
-        let no_column = column.map(|name| format!("{} has no column {name}", table.relation));
-        no_column.or_else(|| via.map(|name| format!("{name} of {} refers to nothing", table.relation)))
+        let no_column =
+            column.map(|name| format!("rls.table.{key}.column: {} has no column {name}", table.relation));
+        let refers = |name| format!("rls.table.{key}.via: {name} of {} refers to nothing", table.relation);
+        no_column.or_else(|| via.map(refers))
     };
-    settings.iter().filter_map(wrong).collect()
+    settings.filter_map(wrong).collect()
 }
 
 impl Scope {

@@ -102,6 +102,8 @@ pub struct Coverage {
     pub actors: usize,
     /// Statements that were run.
     pub probes: usize,
+    /// Requests that were sent to a data API; none without `--http`.
+    pub requests: usize,
     /// Denials next to a success of the owner of the row.
     pub held: usize,
 }
@@ -145,6 +147,21 @@ pub(crate) struct Denial {
 }
 
 impl Proof {
+    /// Takes in what another proof has shown by other means.
+    pub(super) fn take(&mut self, other: Self) {
+        for line in other.matrix {
+            let same = |one: &&mut Line| one.relation == line.relation && one.actor == line.actor;
+            match self.matrix.iter_mut().find(same) {
+                Some(known) => known.cells.extend(line.cells),
+                None => self.matrix.push(line),
+            }
+        }
+        self.matrix.sort_by(|one, other| one.relation.cmp(&other.relation));
+        self.leaks.extend(other.leaks);
+        self.unproven.extend(other.unproven);
+        self.coverage.requests += other.coverage.requests;
+    }
+
     /// Whether everything is held, closed or declared.
     #[must_use]
     pub fn passes(&self) -> bool {

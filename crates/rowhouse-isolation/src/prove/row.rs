@@ -4,9 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use rowhouse_db::{DbError, PgError};
+use rowhouse_kernel::AUTHENTICATED;
 use tokio_postgres::Client;
 
 use super::catalog::{Column, Relation};
+use super::insert::{insert, insert_with_identity};
 use super::literal::literal;
 use super::model::{Declared, Scope};
 use super::scene::Scene;
@@ -151,6 +153,13 @@ impl Maker<'_> {
         self.relation.columns.iter().map(|column| column.name.clone()).zip(values).collect()
     }
 
+    /// Any row that is there already.
+    pub(crate) async fn found(&self, client: &Client) -> Result<Made, String> {
+        let row = self.find(client, None).await.map_err(|error| error.to_string())?;
+        let row = row.ok_or("no row is in it, and none is made")?;
+        Ok(Made { recipe: Recipe::new(), row, statement: None })
+    }
+
     /// Finds or makes a row; the reason if it cannot.
     pub(crate) async fn make(
         &self,
@@ -169,8 +178,8 @@ impl Maker<'_> {
             maker: *self,
             party,
             recipe,
-            is_own: false,
-            was_own: false,
+            writers: self.writers(party),
+            told: None,
             places: BTreeMap::new(),
             dropped: BTreeSet::new(),
         };
@@ -191,7 +200,15 @@ impl Maker<'_> {
             .filter(|(name, _)| is_set(name))
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect();
-        insert(&self.relation.name, &whole).replacen(" values (", " overriding system value values (", 1)
+        insert_with_identity(&self.relation.name, &whole)
+    }
+
+    /// Who may insert a row, in the order in which it is tried. The fewer rights, the less a trigger of the project can do with
+    /// them that a rollback does not take back.
+    fn writers(&self, party: Option<usize>) -> Vec<Writer> {
+        let party = party.filter(|_| !self.relation.is_closed(AUTHENTICATED, "insert")).map(Writer::Party);
+        let project = self.scene.may_be_project.then_some(Writer::Project);
+        party.into_iter().chain(project).chain([Writer::Login]).collect()
     }
 
     /// The statement that makes whatever follows the party's own, as a request is.
@@ -205,15 +222,26 @@ impl Maker<'_> {
     }
 }
 
+/// Who inserts a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Writer {
+    /// Whose row it is, as a request does.
+    Party(usize),
+    /// The owner of the project's tables.
+    Project,
+    /// The login of the proof.
+    Login,
+}
+
 /// One row in the making.
 struct Attempt<'a> {
     maker: Maker<'a>,
     party: Option<usize>,
     recipe: Recipe,
-    /// Whether the party inserts it itself, since policies refuse even the owner of the table.
-    is_own: bool,
-    /// Whether that has been tried.
-    was_own: bool,
+    /// Who inserts it, and who could do so instead.
+    writers: Vec<Writer>,
+    /// The last error that was not about rights.
+    told: Option<String>,
     /// How many combinations of a constraint's columns have been tried.
     places: BTreeMap<String, usize>,
     dropped: BTreeSet<String>,
@@ -239,8 +267,10 @@ impl Attempt<'_> {
         let statement = insert(&relation.name, row);
         let sql = format!("{statement} returning {}", self.maker.all_columns());
         client.batch_execute("rollback to savepoint prove_row").await?;
-        if let Some(party) = self.party.filter(|_| self.is_own) {
-            client.batch_execute(&self.maker.enter(party)).await?;
+        match self.writers.first() {
+            Some(Writer::Party(party)) => client.batch_execute(&self.maker.enter(*party)).await?,
+            Some(Writer::Project) => client.batch_execute("set local role rowhouse_project").await?,
+            Some(Writer::Login) | None => {}
         }
         let made = client.query_one(&sql, &[]).await?;
         client
@@ -253,31 +283,32 @@ impl Attempt<'_> {
     fn learn(&mut self, error: &DbError) -> Result<(), String> {
         let DbError::Refused(refused) = error else { return Err(format!("cannot make a row: {error}")) };
         let constraint = refused.constraint.clone().unwrap_or_default();
+        if refused.code != "42501" {
+            self.told = Some(refused.to_string());
+        }
         let learned = match refused.code.as_str() {
             "23514" => self.advance(&constraint, self.checked(&constraint)),
             "23505" => self.advance(&constraint, self.keyed(&constraint)),
             "23502" => self.require(refused),
             "23503" => self.drop_reference(&constraint),
-            "42501" => self.leave_party() || self.try_as_party(),
+            "42501" => self.next_writer(),
             _ => self.drop_optional(),
         };
-        if learned || self.try_as_party() || self.drop_optional() {
+        if learned || self.next_writer() || self.drop_optional() {
             Ok(())
         } else {
-            Err(format!("cannot make a row: {refused}"))
+            let told = self.told.take().unwrap_or_else(|| refused.to_string());
+            Err(format!("cannot make a row: {told}"))
         }
     }
 
-    /// What policies refuse even the owner of the table, or a trigger takes from the caller, the party may be able to write.
-    fn try_as_party(&mut self) -> bool {
-        let is_new = !self.was_own && self.party.is_some();
-        self.is_own |= is_new;
-        self.was_own = true;
-        is_new
-    }
-
-    fn leave_party(&mut self) -> bool {
-        std::mem::take(&mut self.is_own)
+    /// What one is refused, by a policy, a grant or a trigger, another may be able to write.
+    fn next_writer(&mut self) -> bool {
+        let has_more = self.writers.len() > 1;
+        if has_more {
+            self.writers.remove(0);
+        }
+        has_more
     }
 
     fn checked(&self, constraint: &str) -> Vec<String> {
@@ -351,14 +382,4 @@ impl Attempt<'_> {
         self.recipe.remove(&name);
         self.dropped.insert(name)
     }
-}
-
-/// An insert of these values.
-pub(crate) fn insert(relation: &str, row: &Row) -> String {
-    let columns: Vec<&str> = row.keys().map(String::as_str).collect();
-    let values: Vec<String> = row.values().map(|value| literal(value.as_deref())).collect();
-    if columns.is_empty() {
-        return format!("insert into {relation} default values");
-    }
-    format!("insert into {relation} ({}) values ({})", columns.join(", "), values.join(", "))
 }

@@ -4,8 +4,8 @@ use rowhouse_db::DbError;
 use serde::Deserialize;
 use tokio_postgres::Client;
 
-use super::cell::Probe;
 use super::scene::Actor;
+use super::target::Probe;
 
 const RUN: &str = include_str!("../../sql/prove/run.sql");
 
@@ -29,9 +29,9 @@ impl Outcome {
         self.state == "00000"
     }
 
-    /// Whether a policy, a grant or the session check refused it.
+    /// Whether a policy, a grant or the session check refused it; over HTTP the latter has PostgREST's code.
     pub(crate) fn is_refused(&self) -> bool {
-        matches!(self.state.as_str(), "42501" | "RH401" | "RH403")
+        matches!(self.state.as_str(), "42501" | "RH401" | "RH403" | "PGRST303")
     }
 
     /// State and message.

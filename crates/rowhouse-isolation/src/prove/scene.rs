@@ -2,6 +2,7 @@
 
 use rowhouse_db::DbError;
 use rowhouse_kernel::{ANON, AUTHENTICATED};
+use rowhouse_module::CannotRun;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use tokio_postgres::Client;
@@ -74,6 +75,8 @@ pub(crate) struct Scene {
     /// With rows: the owner, the stranger, the sibling.
     pub(crate) parties: Vec<Party>,
     pub(crate) actors: Vec<Actor>,
+    /// Whether the login may take the role that owns the project's tables.
+    pub(crate) may_be_project: bool,
     /// The statements that made them.
     pub(crate) script: Vec<String>,
 }
@@ -84,10 +87,11 @@ pub(crate) async fn make(
     roles: &[String],
     setup: Option<&str>,
     claims: Option<&str>,
-) -> Result<Scene, DbError> {
-    let row = client
-        .query_one("select array(select gen_random_uuid()::text from generate_series(1, 20))", &[])
-        .await?;
+) -> Result<Scene, CannotRun> {
+    let sql = "select array(select gen_random_uuid()::text from generate_series(1, 20)),
+        coalesce(pg_has_role(session_user, to_regrole('rowhouse_project'), 'member'), false)";
+    let row = client.query_one(sql, &[]).await.map_err(DbError::from)?;
+    let may_be_project: bool = row.get(1);
     let mut ids = row.get::<_, Vec<String>>(0).into_iter();
     let mut id = move || ids.next().unwrap_or_default();
     let (first, second) = (id(), id());
@@ -104,57 +108,93 @@ pub(crate) async fn make(
         (party('n', ""), Party { tenant: parties[OWNER].tenant.clone(), ..party('s', &first) });
     let ended = Party { session: id(), ..parties[OWNER].clone() };
     let mut script = script(&parties, &nobody, &suspended, &ended);
-    script.extend(setup.into_iter().flat_map(|setup| parties.iter().map(|party| party.fill(setup))));
     for statement in &script {
-        client.batch_execute(statement).await?;
+        client.batch_execute(statement).await.map_err(DbError::from)?;
+    }
+    for party in setup.iter().flat_map(|_| &parties) {
+        let statements = party.fill(setup.unwrap_or_default());
+        set_up(client, &statements).await?;
+        script.push(statements);
     }
     let actors = actors(&parties, [&nobody, &suspended, &ended], roles, claims);
-    Ok(Scene { parties, actors, script })
+    Ok(Scene { parties, actors, may_be_project, script })
+}
+
+/// Runs the project's statements inside a function's, where PostgreSQL refuses what would end the proof's transaction and keep
+/// what it has made.
+pub(super) async fn set_up(client: &Client, statements: &str) -> Result<(), CannotRun> {
+    let run = "do $$ begin execute current_setting('rowhouse.prove_setup'); end $$";
+    let done = async {
+        client.query_one("select set_config('rowhouse.prove_setup', $1, true)", &[&statements]).await?;
+        client.batch_execute(run).await?;
+        Ok::<(), DbError>(())
+    };
+    done.await.map_err(|error| {
+        let ends = matches!(error.code(), Some("0A000" | "2D000"));
+        let remedy = if ends { "; leave out what begins or ends transactions" } else { "" };
+        CannotRun::because(format!("rls.setup: {error}{remedy}"))
+    })
+}
+
+/// Statements that make parties with tenant, membership and session; `label` is the name of everything.
+pub(super) fn residents(parties: &[Party], label: &str) -> Vec<String> {
+    let mut sql: Vec<String> = parties.iter().map(user).collect();
+    for (at, party) in parties.iter().enumerate() {
+        if !parties[..at].iter().any(|other| other.organization == party.organization) {
+            sql.push(format!(
+                "insert into tenancy.organizations (id, name, slug) values ('{0}', '{label}', '{label}-{0}')",
+                party.organization
+            ));
+        }
+        sql.push(format!(
+            "insert into tenancy.tenants (id, organization_id, name, slug) values ('{}', '{}', '{label}-{}', '{label}-{}')",
+            party.tenant, party.organization, party.tag, party.tag
+        ));
+        sql.extend(membership(party, "active"));
+        sql.push(session(party, Some(&party.tenant), "null"));
+    }
+    sql
 }
 
 fn script(parties: &[Party], nobody: &Party, suspended: &Party, ended: &Party) -> Vec<String> {
-    let mut sql = Vec::new();
-    let mut run = |statement: String| sql.push(statement);
-    // `invited_at`: without it each would get a personal organization.
-    for party in parties.iter().chain([nobody, suspended]) {
-        run(format!(
-            "insert into auth.users (id, email, role, aud, invited_at, email_confirmed_at) values ('{}', {}, 'authenticated', 'authenticated', now(), now())",
-            party.user,
-            literal(Some(&party.email))
-        ));
-    }
-    for party in &parties[..SIBLING] {
-        run(format!(
-            "insert into tenancy.organizations (id, name, slug) values ('{0}', 'prove', 'prove-{0}')",
-            party.organization
-        ));
-    }
-    for party in parties {
-        run(format!(
-            "insert into tenancy.tenants (id, organization_id, name, slug) values ('{}', '{}', 'prove-{}', 'prove-{}')",
-            party.tenant, party.organization, party.tag, party.tag
-        ));
-    }
-    for party in parties.iter().chain([suspended]) {
-        let status = if party.tag == suspended.tag { "suspended" } else { "active" };
-        run(format!(
+    let mut sql = residents(parties, "prove");
+    sql.extend([user(nobody), user(suspended)]);
+    sql.extend(membership(suspended, "suspended"));
+    sql.push(session(nobody, None, "null"));
+    sql.push(session(suspended, Some(&suspended.tenant), "null"));
+    sql.push(session(ended, Some(&ended.tenant), "now() - interval '1 hour'"));
+    sql
+}
+
+/// `invited_at`: without it each would get a personal organization.
+fn user(party: &Party) -> String {
+    format!(
+        "insert into auth.users (id, email, role, aud, invited_at, email_confirmed_at) values ('{}', {}, 'authenticated', 'authenticated', now(), now())",
+        party.user,
+        literal(Some(&party.email))
+    )
+}
+
+fn membership(party: &Party, status: &str) -> [String; 2] {
+    [
+        format!(
             "insert into tenancy.organization_members (organization_id, user_id) values ('{}', '{}')",
             party.organization, party.user
-        ));
-        run(format!(
+        ),
+        format!(
             "insert into tenancy.memberships (tenant_id, user_id, status) values ('{}', '{}', '{status}')",
             party.tenant, party.user
-        ));
-    }
-    for party in parties.iter().chain([nobody, suspended, ended]) {
-        let ends = if party.session == ended.session { "now() - interval '1 hour'" } else { "null" };
-        let tenant = if party.tag == nobody.tag { "null".to_owned() } else { format!("'{}'", party.tenant) };
-        run(format!(
-            "insert into auth.sessions (id, user_id, tenant_id, not_after) values ('{}', '{}', {tenant}, {ends})",
-            party.session, party.user
-        ));
-    }
-    sql
+        ),
+    ]
+}
+
+fn session(party: &Party, tenant: Option<&str>, ends: &str) -> String {
+    format!(
+        "insert into auth.sessions (id, user_id, tenant_id, not_after) values ('{}', '{}', {}, {ends})",
+        party.session,
+        party.user,
+        literal(tenant)
+    )
 }
 
 fn actors(
@@ -210,7 +250,7 @@ fn actors(
 }
 
 /// What a token says. Metadata is the user's to write, so that of an attacker claims to be somebody else.
-fn claims_of(
+pub(super) fn claims_of(
     party: &Party,
     role: &str,
     has_tenant: bool,

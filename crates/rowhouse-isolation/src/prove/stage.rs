@@ -10,8 +10,8 @@ use super::catalog::{Catalog, Reference, Relation};
 use super::literal::literal;
 use super::model::{Declared, Scope};
 use super::row::{Maker, order};
-use super::scene::{OWNER, Scene};
-use super::world::{Rows, World};
+use super::scene::{Actor, OWNER, Scene};
+use super::world::{Rows, World, is_same};
 use crate::settings::{Reach, WhoseRow};
 
 /// How deep references are followed when rows are cleared away for a delete.
@@ -24,12 +24,24 @@ pub(crate) struct Stage {
     pub(crate) declared: Vec<(String, Declared)>,
     pub(crate) scene: Scene,
     pub(crate) world: World,
+    /// Whether rows of nobody are only looked for, since they would be everybody's.
+    pub(crate) spares_shared: bool,
 }
 
 impl Stage {
     pub(crate) fn maker(&self, at: usize) -> Maker<'_> {
         let relation = &self.catalog.relations[at];
         Maker { scene: &self.scene, relation, declared: &self.declared[at].1, world: &self.world }
+    }
+
+    /// Who tries something on a relation: everybody but those whose rows the owner's are, too; the owner for comparison.
+    pub(crate) fn callers(&self, at: usize) -> impl Iterator<Item = (usize, &Actor)> {
+        let (declared, owner) = (&self.declared[at].1, &self.scene.parties[OWNER]);
+        let has_same = move |actor: &Actor| {
+            let other = actor.party.filter(|party| *party != OWNER && declared.scope != Scope::Nobody);
+            other.is_some_and(|party| is_same(declared, &self.scene.parties[party], owner, &self.declared))
+        };
+        self.scene.actors.iter().enumerate().filter(move |(_, actor)| !has_same(actor))
     }
 
     fn relation(&self, name: &str) -> Option<(&Relation, &Declared)> {
@@ -48,7 +60,12 @@ impl Stage {
                     continue;
                 }
                 let known = Some(&rows.recipe).filter(|recipe| !recipe.is_empty()).cloned();
-                match self.maker(at).make(client, is_private.then_some(*party), known.as_ref()).await {
+                let whose = is_private.then_some(*party);
+                let made = match self.spares_shared && !is_private {
+                    true => self.maker(at).found(client).await,
+                    false => self.maker(at).make(client, whose, known.as_ref()).await,
+                };
+                match made {
                     Ok(made) => {
                         rows.recipe = made.recipe;
                         self.world.made.extend(made.statement);

@@ -4,7 +4,9 @@
 
 mod case;
 mod clean;
+mod keys;
 mod odd_name;
 mod prove;
 mod support;
+mod tripwire;
 mod waived;

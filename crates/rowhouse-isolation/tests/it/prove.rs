@@ -4,5 +4,7 @@ mod clean;
 mod declared;
 mod leak;
 mod mutant;
+mod over_http;
 mod scale;
+mod scene;
 mod support;

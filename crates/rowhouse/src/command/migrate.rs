@@ -22,7 +22,7 @@ use serde_json::json;
 use tokio_postgres::Client;
 
 pub(super) use new::new_file;
-pub(super) use scratch::{Content, Rows, owner_url, with as with_scratch};
+pub(super) use scratch::{Content, Rows, make_copy, owner_url, with as with_scratch};
 
 use crate::cli::{AdoptArgs, MigrateCommand, UpMigrationsArgs};
 use crate::command::consent;

@@ -131,6 +131,16 @@ async fn proof_passes_on_a_protected_table_and_fails_on_a_leak() {
 }
 
 #[tokio::test]
+async fn defects_are_not_put_beside_a_data_api() {
+    let db = TestDatabase::create().await;
+    db.migrate(NOTES).await;
+    let _api = rowhouse_db::connect(&db.urls.data.authenticator).await.unwrap();
+    let folder = Folder::with_settings("");
+    let run = Run::of(on_database(&db, &folder, &["rls", "prove", "--mutate"]).output().unwrap());
+    assert!(run.code == 2 && run.err.contains("1 connection of authenticator"), "{run:?}");
+}
+
+#[tokio::test]
 async fn defects_are_not_put_into_production() {
     let db = TestDatabase::create().await;
     let folder = Folder::with_settings("environment = \"production\"\n");

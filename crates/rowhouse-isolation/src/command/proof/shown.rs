@@ -46,8 +46,12 @@ fn sum(proof: &Proof) -> String {
     let count = |number: usize, one: &str, many: &str| counted(number as u64, one, many);
     let accepted = proof.unproven.iter().filter(|one| one.declared.is_some()).count();
     let accepted = if accepted == 0 { String::new() } else { format!(" ({accepted} accepted)") };
+    let requests = match coverage.requests {
+        0 => String::new(),
+        sent => format!(" and {}", count(sent, "request", "requests")),
+    };
     format!(
-        "{}, {} unproven{accepted} in {} and {}: {} with {} of callers, {} denials shown next to a success\nschema {}",
+        "{}, {} unproven{accepted} in {} and {}: {}{requests} with {} of callers, {} denials shown next to a success\nschema {}",
         count(proof.leaks.len(), "leak", "leaks"),
         proof.unproven.len(),
         count(coverage.relations, "relation", "relations"),

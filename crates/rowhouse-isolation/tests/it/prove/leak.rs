@@ -126,7 +126,7 @@ async fn document_page_and_tests_have_what_was_shown() {
     assert_eq!(cell.map(|line| &line["cells"]["select"]), Some(&Value::from(Mark::Leak.as_str())));
     let page = page(&proof);
     assert!(
-        page.contains("<td class=\"leak\"") && page.contains("<td class=\"held\"") && !page.contains("http")
+        page.contains("<td class=\"leak\"") && page.contains("<td class=\"held\"") && !page.contains("://")
     );
     let script = script(&proof);
     assert!(

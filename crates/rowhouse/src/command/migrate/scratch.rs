@@ -7,7 +7,7 @@ use rowhouse_db::migrate::{self, MigrateError, Migration};
 use rowhouse_db::scratch::Scratch;
 use rowhouse_kernel::Secret;
 use rowhouse_kernel::settings::Settings;
-use rowhouse_module::{CannotRun, Project, State, interruptible};
+use rowhouse_module::{CannotRun, CommandContext, CopyFuture, Project, State, interruptible};
 use tokio_postgres::Client;
 
 use super::project_url;
@@ -43,20 +43,51 @@ pub(in crate::command) async fn with<T>(
     work: impl AsyncFnOnce(&Scratch, &Client) -> Result<T, CannotRun>,
 ) -> Result<T, CannotRun> {
     let (settings, _) = modules::settings(project)?;
-    let created = Scratch::create(&owner_url(project)?, &project_url(project)?).await;
-    let scratch = created.map_err(|error| CannotRun::because(error.to_string()))?;
+    let scratch = create(project).await?;
     let work = async {
-        let owner = scratch.connect_as_owner().await?;
-        rowhouse_db::prepare_scratch(&owner).await?;
-        migrate::create_extensions(&owner, content.base).await?;
-        migrate::create_extensions(&owner, content.tried).await?;
-        let client = scratch.connect().await?;
+        let client = connect(&scratch, content).await?;
         fill(project, &settings, &client, content).await?;
         work(&scratch, &client).await
     };
     let result = interruptible(interrupted, "the project's database is as it was", work).await;
     scratch.remove().await?;
     result
+}
+
+/// One with all migrations of platform and project, and without rows, for a module's command.
+pub(in crate::command) fn make_copy(context: &CommandContext) -> CopyFuture<'_> {
+    Box::pin(async move {
+        let migrations = migrate::read_project(&context.project.migrations())?;
+        let settings = context.settings()?;
+        let scratch = create(&context.project).await?;
+        let content = Content { base: &migrations, tried: &[], rows: Rows::None };
+        let made = async {
+            let client = connect(&scratch, content).await?;
+            fill(&context.project, &settings, &client, content).await?;
+            modules::modules().after_project_migrations(&client, &settings).await
+        };
+        match context.interruptible("the project's database is as it was", made).await {
+            Ok(()) => Ok(scratch),
+            Err(error) => {
+                scratch.remove().await?;
+                Err(error)
+            }
+        }
+    })
+}
+
+async fn create(project: &Project) -> Result<Scratch, CannotRun> {
+    let created = Scratch::create(&owner_url(project)?, &project_url(project)?).await;
+    created.map_err(|error| CannotRun::because(error.to_string()))
+}
+
+/// Prepares it as its owner, and connects as the login.
+async fn connect(scratch: &Scratch, content: Content<'_>) -> Result<Client, CannotRun> {
+    let owner = scratch.connect_as_owner().await?;
+    rowhouse_db::prepare_scratch(&owner).await?;
+    migrate::create_extensions(&owner, content.base).await?;
+    migrate::create_extensions(&owner, content.tried).await?;
+    Ok(scratch.connect().await?)
 }
 
 /// Who may create databases: under `up` the embedded server's superuser.
