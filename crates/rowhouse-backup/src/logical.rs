@@ -190,7 +190,9 @@ impl Snapshot {
                 "begin isolation level repeatable read, read only; set local idle_in_transaction_session_timeout = 0",
             )
             .await?;
-        let row = client.query_one("select pg_export_snapshot(), clock_timestamp()", &[]).await?;
+        let row = client
+            .query_one("select pg_export_snapshot(), date_trunc('milliseconds', clock_timestamp())", &[])
+            .await?;
         Ok(Self { id: row.get(0), at: row.get(1) })
     }
 }

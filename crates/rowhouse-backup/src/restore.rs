@@ -212,6 +212,9 @@ async fn replay(
         ("recovery_target_timeline", "latest".to_owned()),
         ("recovery_target_action", "promote".to_owned()),
     ];
+    // Replay needs them as large as they were, also where the original had them from its command line.
+    let sizes = details.settings.iter().filter(|(name, _)| name.starts_with("max_"));
+    settings.extend(sizes.map(|(name, value)| (name.as_str(), value.clone())));
     settings.extend(target.settings());
     let mut server = Temporary::start(&paths.cluster, account, &settings)?;
     let promoted = tokio::time::timeout(REPLAY_LIMIT, server.promoted(&details.superuser)).await;

@@ -2,8 +2,11 @@
 //!
 //! Leaves starting a restored cluster to a drill.
 
+mod piece;
+
 use std::collections::{BTreeMap, BTreeSet};
 
+use piece::Pieces;
 use serde::Serialize;
 use serde_json::json;
 
@@ -68,10 +71,10 @@ impl Verification {
         self.damage.is_empty() && self.closed.is_empty()
     }
 
-    /// Whether there was nothing to read.
+    /// Whether there was no backup to read: of log alone nothing can be restored.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.backups.is_empty() && self.wal_files == 0 && self.damage.is_empty() && self.closed.is_empty()
+        self.backups.is_empty() && self.damage.is_empty() && self.closed.is_empty()
     }
 }
 
@@ -254,7 +257,8 @@ impl Verifier<'_> {
     async fn log(&mut self, wal: &WalStore, only: Option<&Manifest>) -> Result<(), StoreError> {
         let first = only
             .and_then(|only| Some((only.start_lsn?.segment(only.wal_segment_bytes), only.wal_segment_bytes)));
-        for file in wal.list().await? {
+        let (files, mut pieces) = (wal.list().await?, Pieces::default());
+        for file in &files {
             let is_before = first.is_some_and(|(first, bytes)| {
                 parse_segment_name(&file.name, bytes).is_some_and(|(_, number)| number < first)
             });
@@ -263,11 +267,23 @@ impl Verifier<'_> {
             }
             self.found.wal_files += 1;
             match wal.get(&file.name).await {
-                Ok(_) => (self.progress)(file.stored_bytes),
-                // The receiver removes a partial segment once it is whole.
-                Err(StoreError::NotFound { .. }) if file.name.ends_with(".partial") => {}
+                Ok(content) => {
+                    (self.progress)(file.stored_bytes);
+                    pieces.add(&file.name, content.len() as u64);
+                }
+                // The receiver removes a partial segment once it is whole, and pieces that it has joined.
+                Err(StoreError::NotFound { .. }) if file.name.ends_with(".partial") => {
+                    pieces.removed(&file.name);
+                }
                 Err(error) => self.note(error)?,
             }
+        }
+        let is_whole = |segment: &String| files.iter().any(|file| file.name == *segment);
+        for (segment, from) in pieces.gaps().filter(|(segment, _)| !is_whole(segment)) {
+            self.note(StoreError::corrupt(
+                wal.path(segment),
+                format!("a piece of it is missing, from byte {from} on"),
+            ))?;
         }
         Ok(())
     }

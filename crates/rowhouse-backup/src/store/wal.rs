@@ -217,7 +217,8 @@ impl WalStore {
         &self.key
     }
 
-    fn path(&self, name: &str) -> String {
+    /// Where a file is in the store.
+    pub(crate) fn path(&self, name: &str) -> String {
         format!("{}{name}", self.folder)
     }
 }

@@ -175,3 +175,22 @@ async fn writer_that_dies_never_leaves_a_good_backup() {
     assert!(listed.len() > TRIALS / 2);
     assert!(verify(&scene).await.is_good(), "what was never finished is no damage");
 }
+
+#[tokio::test]
+async fn missing_piece_of_the_segment_that_is_being_received_is_named() {
+    let scene = Scene::new(19);
+    filled(&scene).await;
+    let wal = scene.store().open_wal(SYSTEM, 1).await.unwrap();
+    let segment = segment_name(1, 7, 16 * MIB);
+    let piece = |from: u32| format!("{segment}.{from:08X}.partial");
+    for from in [0, 10, 20] {
+        wal.put(&piece(from), "0123456789".into()).await.unwrap();
+    }
+    assert!(verify(&scene).await.is_good());
+    wal.delete(&piece(10)).await.unwrap();
+    let found = verify(&scene).await;
+    assert!(
+        found.damage[0].object.ends_with(&segment) && found.damage[0].why.contains("byte 10"),
+        "{found:?}"
+    );
+}

@@ -8,6 +8,7 @@ mod damaged;
 mod dumped;
 mod peer;
 mod pgbackrest;
+mod physical;
 mod pruned;
 mod scene;
 mod stored;

@@ -64,7 +64,12 @@ pub(super) async fn run(
         let url = target(url)?;
         let restored = interruptible(context, into_database(reader, &url, &context.clock)).await?;
         let into = rowhouse_db::url::describe(&url)?;
-        return Ok(outcome(reader, &restored, &format!("restored {id} into {into}"), &into));
+        return Ok(outcome(
+            reader,
+            &restored,
+            &format!("restored {id} into {into}; logins that were not there have no password yet"),
+            &into,
+        ));
     }
     if args.in_place {
         return Err(CannotRun::because(format!(
@@ -106,6 +111,5 @@ fn outcome(reader: &BackupReader, restored: &Restored, text: &str, into: &str) -
     });
     let left_out: String =
         restored.left_out.iter().map(|what| format!("\nnot taken by the server: {what}")).collect();
-    let logins = "\nlogins of the dump that were not there have no password";
-    CommandOutcome::yes(document, format!("{text}\nas it was at {at}{left_out}{logins}"))
+    CommandOutcome::yes(document, format!("{text}\nas it was at {at}{left_out}"))
 }
