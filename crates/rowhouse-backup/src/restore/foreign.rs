@@ -10,21 +10,31 @@ use rowhouse_module::{CannotRun, Project, Secrets};
 
 use super::{config, password};
 use crate::base::{Details, copy_files};
+use crate::state;
 
 /// The superuser of clusters of every distribution.
 const SUPERUSER: &str = "postgres";
+
+/// Which copy it becomes.
+pub(crate) struct Copy<'a> {
+    /// The project's database in it.
+    pub(crate) database: &'a str,
+    /// What it was restored from.
+    pub(crate) of: &'a str,
+}
 
 /// Replays, gives the copy its configuration, and shuts it down. `from` is the project whose files and keys it gets.
 pub(crate) async fn adopt(
     (paths, account): (&ClusterPaths, &Account),
     (from, project): (&Project, &Project),
+    copy: &Copy<'_>,
     rng: &dyn Rng,
 ) -> Result<(), CannotRun> {
     copy_files(from, project)?;
     let secrets = Secrets::ensure(project, rng)?;
     let details = Details {
         superuser: SUPERUSER.to_owned(),
-        database: SUPERUSER.to_owned(),
+        database: copy.database.to_owned(),
         is_embedded: false,
         settings: BTreeMap::new(),
         tablespaces: Vec::new(),
@@ -37,6 +47,8 @@ pub(crate) async fn adopt(
         // The copy's log does not belong into the original's archive.
         client.batch_execute("alter system set archive_mode = off").await.map_err(DbError::from)?;
         password::set(&client, &secrets).await?;
+        let project = rowhouse_db::connect(&server.url(SUPERUSER, copy.database)).await?;
+        state::mark_copy(&project, copy.of).await?;
         client.batch_execute("checkpoint").await.map_err(DbError::from)?;
         Ok(())
     };

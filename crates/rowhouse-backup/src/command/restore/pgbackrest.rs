@@ -1,6 +1,8 @@
 //! `backup restore` from pgBackRest: it writes the files, and the project's own server replays their log.
 
+use rowhouse_db::DbSettings;
 use rowhouse_db::embedded::prepare_folder;
+use rowhouse_db::url::read;
 use rowhouse_kernel::parse_instant;
 use rowhouse_module::{CannotRun, CommandContext, CommandOutcome, shell_word};
 use serde_json::json;
@@ -10,7 +12,7 @@ use time::macros::format_description;
 use super::{Place, RestoreArgs};
 use crate::interrupt::interruptible;
 use crate::pgbackrest::PgBackRest;
-use crate::restore::foreign::adopt;
+use crate::restore::foreign::{Copy, adopt};
 
 pub(in crate::command) async fn run(
     context: &CommandContext,
@@ -24,12 +26,17 @@ pub(in crate::command) async fn run(
     }
     super::require_empty(args)?;
     let target = target(args)?;
+    let settings = context.settings()?.get::<DbSettings>();
+    let config = settings.server_url().map(read).transpose()?;
+    let named = config.as_ref().and_then(|config| config.get_dbname().or(config.get_user()));
+    let database = named.unwrap_or("postgres").to_owned();
     let place = Place::prepare(context, args).await?;
     let work = async {
         let (paths, account) = prepare_folder(place.project.root())?;
         account.own_folder(&paths.data)?;
         adapter.restore(args.id.as_deref(), &target, &paths.data).await?;
-        adopt((&paths, &account), (&context.project, &place.project), &*context.rng).await
+        let copy = Copy { database: &database, of: args.id.as_deref().unwrap_or(adapter.stanza()) };
+        adopt((&paths, &account), (&context.project, &place.project), &copy, &*context.rng).await
     };
     if let Err(error) = interruptible(context, work).await {
         place.clear();
