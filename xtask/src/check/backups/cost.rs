@@ -48,7 +48,7 @@ pub(super) async fn run(binary: &Path, gib: f64) -> Result<Value> {
     let report = drill_under_load(&project).await?;
     let drill = report["rto_seconds"].as_f64().context("rto_seconds")?;
     let rpo = report["rpo_seconds"].as_f64();
-    eprintln!("backups: drill of {:.2} GiB: {drill:.1} s, lost: {rpo:?} s", gib);
+    eprintln!("backups: drill of {gib:.2} GiB: {drill:.1} s, lost: {rpo:?} s");
     let holds = ratio <= MOST_BACKUP_RATIO
         && (drill <= MOST_DRILL_SECONDS || gib > DRILL_GIB)
         && report["is_good"] == true
