@@ -1,6 +1,6 @@
 //! `rowhouse rls audit` and `rls prove`: exit codes, documents, what the settings accept, and what `doctor` says.
 
-use rowhouse_testkit::TestDatabase;
+use rowhouse_testkit::{Cluster, TestDatabase};
 use serde_json::{Value, json};
 
 use crate::program::{Folder, Run, on_database};
@@ -128,6 +128,56 @@ async fn proof_passes_on_a_protected_table_and_fails_on_a_leak() {
     db.migrate("create policy wide on public.notes for select to authenticated using (true)").await;
     let open = run(&[]);
     assert!(open.code == 1 && open.out.contains("leak      public.notes: other tenant"), "{open:?}");
+}
+
+#[tokio::test]
+async fn proof_over_http_runs_in_a_database_of_its_own_that_is_dropped() {
+    let db = TestDatabase::create().await;
+    db.migrate(NOTES).await;
+    let folder = Folder::with_settings("");
+    let migrations = folder.path().join("migrations");
+    std::fs::create_dir_all(&migrations).unwrap();
+    let file = migrations.join("20260101000000_notes.sql");
+    std::fs::write(&file, NOTES).unwrap();
+    let (page, elsewhere) = (folder.path().join("page.html"), folder.path().join("elsewhere.html"));
+    std::fs::write(&elsewhere, "kept").unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &page).unwrap();
+    let args = ["rls", "prove", "--http", "--matrix", "--json", "--html", page.to_str().unwrap()];
+    let run = || {
+        let mut command = on_database(&db, &folder, &args);
+        // Who may create databases.
+        command.env("DATABASE_URL", Cluster::shared().url("postgres", &db.name));
+        command.env("ROWHOUSE_DB__AUTHENTICATOR_URL", db.urls.data.authenticator.expose());
+        command.env("ROWHOUSE_DB__AUTHENTICATOR_SERVICE_URL", db.urls.data.service.expose());
+        Run::of(command.output().unwrap())
+    };
+    let clean = run();
+    let document = clean.document();
+    assert_eq!(document["leaks"], json!([]), "{clean:?}");
+    assert!(document["coverage"]["requests"].as_u64().unwrap() > 50, "{clean:?}");
+    let unproven = document["unproven"].as_array().unwrap();
+    assert!(unproven.iter().all(|one| one["relation"].as_str().unwrap().starts_with("role ")), "{clean:?}");
+    let cells = |relation: &str| {
+        let lines = document["matrix"].as_array().unwrap();
+        let line = lines.iter().find(|line| line["relation"] == relation && line["actor"] == "other tenant");
+        line.unwrap()["cells"].clone()
+    };
+    assert_eq!(
+        (&cells("public.notes")["merge"], &cells("public.notes")["http_delete"]),
+        (&json!("held"), &json!("held"))
+    );
+    assert_eq!(cells("(connections)"), json!({ "bleed": "held" }));
+    // The link's target stays; its place has the page.
+    assert_eq!(std::fs::read_to_string(&elsewhere).unwrap(), "kept");
+    assert!(std::fs::read_to_string(&page).unwrap().contains("http_delete"));
+    let left = "select count(*) from pg_database where datname like 'rowhouse\\_scratch\\_' || (select oid from pg_database where datname = current_database()) || '\\_%'";
+    let client = db.superuser().await;
+    assert_eq!(client.query_one(left, &[]).await.unwrap().get::<_, i64>(0), 0);
+    let tenants = "select count(*) from tenancy.tenants";
+    assert_eq!(client.query_one(tenants, &[]).await.unwrap().get::<_, i64>(0), 0);
+    std::fs::write(&file, format!("{NOTES}; alter table public.notes add column more int")).unwrap();
+    let other = run();
+    assert!(other.code == 1 && other.out.contains("(copy)"), "{other:?}");
 }
 
 #[tokio::test]
