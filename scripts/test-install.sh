@@ -32,7 +32,7 @@ program() {
 effect() {
   case $1 in
     installs)
-      echo "for name in cc pgbouncer redis-server; do ln -s $(type -P true) $work/bin/\$name; done"
+      echo "for name in cc pgbackrest pgbouncer redis-server; do ln -s $(type -P true) $work/bin/\$name; done"
       echo "mkdir -p $work/postgres && ln -s $(type -P true) $work/postgres/initdb"
       echo "echo 'echo \"postgres (PostgreSQL) 16.4\"' >$work/postgres/postgres && chmod +x $work/postgres/postgres"
       ;;
