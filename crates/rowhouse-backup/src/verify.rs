@@ -184,7 +184,9 @@ impl Verifier<'_> {
         self.log_of(manifest).await?;
         let (good, bytes) = (self.found.damage.len() == before, manifest.bytes());
         let damage = &self.found.damage[before..];
-        self.store.record(id, Deed::Verified, good, json!({ "damage": damage })).await?;
+        if let Err(error) = self.store.record(id, Deed::Verified, good, json!({ "damage": damage })).await {
+            tracing::warn!("the result is not kept with the backup: {error}");
+        }
         self.found.backups.push(Checked { id: id.clone(), good, bytes });
         Ok(())
     }

@@ -10,6 +10,8 @@ foreign_object as (select classid, objid from pg_depend where deptype = 'e'),
 relation as (
   select c.*, format('%I.%I', s.nspname, c.relname) as name from pg_class c join schema s on s.oid = c.relnamespace
   where c.oid not in (select objid from foreign_object where classid = 'pg_class'::regclass)
+    -- A composite type belongs to its extension by the type, and not by its relation.
+    and not (c.relkind = 'c' and c.reltype in (select objid from foreign_object where classid = 'pg_type'::regclass))
 ),
 owned_table as (select * from relation where relkind in ('r', 'p', 'v', 'm', 'f')),
 object (object, definition) as (

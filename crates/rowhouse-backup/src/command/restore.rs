@@ -70,7 +70,7 @@ pub(super) async fn run(context: &CommandContext, args: &RestoreArgs) -> Result<
     }
     let target = target(context, args, &store).await?;
     require_empty(args)?;
-    let secured = secured(context, &target).await?;
+    let secured = secured(context).await;
     let reader = locate(&store, id.as_ref(), &target).await?;
     if let Some(wish) = &wish {
         return tenant::run(context, (&store, &reader, &target), wish).await;
@@ -127,8 +127,15 @@ async fn target(context: &CommandContext, args: &RestoreArgs, store: &Store) -> 
     Ok(args.lsn.map_or(Target::Latest, Target::Lsn))
 }
 
-/// Named points and positions are in the store already; the others need the WAL up to now.
-async fn secured(context: &CommandContext, target: &Target) -> Result<Secured, CannotRun> {
+/// What the store has can be restored while it takes nothing more; a target that is not in it is refused later.
+async fn secured(context: &CommandContext) -> Secured {
+    secure_log(context).await.unwrap_or_else(|error| {
+        tracing::warn!("the newest write-ahead log was not brought into the store: {error}");
+        Secured::No
+    })
+}
+
+async fn secure_log(context: &CommandContext) -> Result<Secured, CannotRun> {
     let Ok(source) = Source::of(context) else { return Ok(Secured::No) };
     let settings = context.settings()?.get::<BackupSettings>();
     // The escrow key reads; what is added to the log is the server's.
@@ -137,11 +144,7 @@ async fn secured(context: &CommandContext, target: &Target) -> Result<Secured, C
     }
     let status = Arc::new(Status::default());
     let store = super::store(context).await?;
-    let receiver = Receiver { source, store, status, save_interval: save_interval(&settings) };
-    match target {
-        Target::Lsn(_) => Ok(Secured::No),
-        _ => secure(&receiver).await,
-    }
+    secure(&Receiver { source, store, status, save_interval: save_interval(&settings) }).await
 }
 
 /// Where the cluster goes.

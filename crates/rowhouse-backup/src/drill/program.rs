@@ -15,6 +15,8 @@ use super::check::{Check, Verdict};
 use crate::restore::Restored;
 
 const SMOKE: &str = "smoke";
+/// How the variables of `[db]` begin.
+const DB_VARIABLES: &str = "ROWHOUSE_DB__";
 const LIMIT: Duration = Duration::from_secs(600);
 /// Characters of a program's last line in a report.
 const SHOWN: usize = 300;
@@ -48,13 +50,12 @@ pub(super) fn data_checksums(restored: &Restored) -> Result<Check, CannotRun> {
 
 /// One of our commands, whose exit code is the verdict: 1 is no, 2 could not look, which is no as well.
 pub(super) async fn ask(name: &str, words: &[&str], project: &Project, url: &Secret) -> Check {
-    let program = match own_program() {
-        Ok(program) => program,
+    let mut command = match own_program() {
+        Ok(program) => Command::new(program),
         Err(error) => return Check::failed(name, &error.to_string()),
     };
-    let mut command = Command::new(program);
     command.args(words).arg("--json").arg("--dir").arg(project.root());
-    command.env("DATABASE_URL", url.expose()).env("DATABASE_DIRECT_URL", url.expose());
+    over_copy(&mut command, &[("URL", url.expose()), ("DIRECT_URL", url.expose())]);
     command.stdin(Stdio::null()).kill_on_drop(true);
     match tokio::time::timeout(LIMIT, command.output()).await {
         Ok(Ok(output)) if output.status.success() => {
@@ -63,6 +64,20 @@ pub(super) async fn ask(name: &str, words: &[&str], project: &Project, url: &Sec
         Ok(Ok(output)) => Check::failed(name, &why(words, &output)),
         Ok(Err(error)) => Check::failed(name, &error.to_string()),
         Err(_) => Check::failed(name, &format!("not done within {LIMIT:?}")),
+    }
+}
+
+/// Makes the command use these databases, by their names in `[db]`, whatever the environment says: any variable of that group that
+/// stays could lead to the live database.
+pub(super) fn over_copy(command: &mut Command, urls: &[(&str, &str)]) {
+    let names_database = |name: &str| name.starts_with(DB_VARIABLES) || name.starts_with("DATABASE_");
+    for name in std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()) {
+        if names_database(&name) {
+            command.env_remove(name);
+        }
+    }
+    for (name, url) in urls {
+        command.env(format!("{DB_VARIABLES}{name}"), url);
     }
 }
 

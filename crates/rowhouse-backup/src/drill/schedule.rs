@@ -84,26 +84,37 @@ struct Work {
     failure: Mutex<Option<String>>,
 }
 
+/// What came of a turn.
+enum Turn {
+    /// What is wrong with the last drill.
+    Done(Option<String>),
+    /// A drill was due and could not run.
+    Failed(CannotRun),
+}
+
 impl Work {
     async fn run(&self, heartbeat: &Heartbeat) {
         loop {
-            let (failure, pause) = match heartbeat.idle(self.turn()).await {
-                Ok(failure) => (failure, PAUSE),
-                Err(error) => {
-                    tracing::warn!("no scheduled drill was run: {error}; again in {RETRY:?}");
-                    (Some(format!("no scheduled drill was run: {error}")), RETRY)
-                }
+            // What could not be looked at is looked at again soon; a drill that could not run takes its time.
+            let (turn, pause) = match heartbeat.idle(self.turn()).await {
+                Ok(Turn::Failed(error)) => (Err(error), RETRY),
+                Ok(Turn::Done(trouble)) => (Ok(trouble), PAUSE),
+                Err(error) => (Err(error), PAUSE),
             };
+            let failure = turn.unwrap_or_else(|error| {
+                tracing::warn!("no scheduled drill was run: {error}; again in {pause:?}");
+                Some(format!("no scheduled drill was run: {error}"))
+            });
             *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
             heartbeat.sleep(pause).await;
         }
     }
 
-    /// Runs a drill if it is time; what is wrong with the last one.
-    async fn turn(&self) -> Result<Option<String>, CannotRun> {
+    /// Runs a drill if it is time.
+    async fn turn(&self) -> Result<Turn, CannotRun> {
         // Whether the database answers is a check of its own.
         if !state::read(&self.control, &self.source.slot).await.is_ok_and(|state| state.has_slot) {
-            return Ok(None);
+            return Ok(Turn::Done(None));
         }
         let store = Store::open(&self.settings, &self.project, self.clock.clone(), self.rng.clone()).await?;
         let mut listed = store.list().await?;
@@ -114,15 +125,17 @@ impl Work {
                 client.query_one("select pg_try_advisory_lock($1)", &[&LOCK]).await.map_err(DbError::from)?;
             listed = store.list().await?;
             if taken.get::<_, bool>(0) && is_due(&self.cron, &listed, self.clock.now()) {
-                self.drill().await?;
+                if let Err(error) = self.drill().await {
+                    return Ok(Turn::Failed(error));
+                }
                 listed = store.list().await?;
             }
         }
         self.show(&listed)?;
-        Ok(last(&listed).filter(|record| !record.good).map(|_| {
+        Ok(Turn::Done(last(&listed).filter(|record| !record.good).map(|_| {
             "the last drill has failed: `rowhouse drill list` names its report; run `rowhouse drill run` once it is mended"
                 .to_owned()
-        }))
+        })))
     }
 
     /// A drill that finds something wrong has run: its record says so.

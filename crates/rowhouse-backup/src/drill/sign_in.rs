@@ -17,7 +17,7 @@ use tokio_postgres::Client;
 use uuid::Uuid;
 
 use super::check::{Check, Verdict};
-use super::program::own_program;
+use super::program::{over_copy, own_program};
 use crate::base::Details;
 
 const NAME: &str = "sign_in";
@@ -88,23 +88,22 @@ struct Program {
 
 impl Program {
     fn start(server: &Temporary, details: &Details, project: &Project) -> Result<Self, CannotRun> {
-        let url = |login: &str| server.url(login, &details.database).expose().to_owned();
+        let url = |login: &str| server.url(login, &details.database);
         let log = project.root().join(LOG);
         let output = std::fs::File::create(&log)?;
         let mut command = Command::new(own_program()?);
         command.args(["up", "--yes", "--host", "127.0.0.1", "--port", &free_port()?.to_string()]);
         command.arg("--dir").arg(project.root());
         // Whatever the project's own settings say: this copy's database for all logins, and no workers.
-        for (name, value) in [
-            ("DATABASE_URL", url("rowhouse")),
-            ("DATABASE_DIRECT_URL", url("rowhouse")),
-            ("ROWHOUSE_DB__AUTHENTICATOR_URL", url("authenticator")),
-            ("ROWHOUSE_DB__AUTHENTICATOR_SERVICE_URL", url("authenticator_service")),
-            ("ROWHOUSE_ENVIRONMENT", "development".to_owned()),
-            ("ROWHOUSE_JOBS__WORKERS", "false".to_owned()),
-        ] {
-            command.env(name, value);
-        }
+        let [login, data, service] = ["rowhouse", "authenticator", "authenticator_service"].map(url);
+        let urls = [
+            ("URL", login.expose()),
+            ("DIRECT_URL", login.expose()),
+            ("AUTHENTICATOR_URL", data.expose()),
+            ("AUTHENTICATOR_SERVICE_URL", service.expose()),
+        ];
+        over_copy(&mut command, &urls);
+        command.env("ROWHOUSE_ENVIRONMENT", "development").env("ROWHOUSE_JOBS__WORKERS", "false");
         command.env_remove("PORT").env_remove("REDIS_URL");
         command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output).kill_on_drop(true);
         Ok(Self { child: command.spawn()?, log })

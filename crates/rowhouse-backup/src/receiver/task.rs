@@ -117,6 +117,11 @@ impl Work {
     /// Nothing is received: in order only if nothing is wanted.
     async fn off(&self, heartbeat: &Heartbeat) {
         let trouble = match heartbeat.idle(state::read(&self.control, &self.source.slot)).await {
+            Ok(state) if state.has_slot && state.wanted_since.is_some() => Some(
+                "the store has no log of this cluster, and the server keeps what it should have: is the store mounted, and \
+                 is it the right one? If it is lost, run `rowhouse backup create`"
+                    .to_owned(),
+            ),
             Ok(state) => state.trouble(&self.source.slot),
             // Whether the database answers is a check of its own.
             Err(_) => None,

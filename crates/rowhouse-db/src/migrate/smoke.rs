@@ -84,12 +84,13 @@ fn is_false(row: &Row) -> bool {
     is_boolean && row.get::<_, Option<bool>>(0) != Some(true)
 }
 
-/// Keeps in the ledger what came of the queries after the run that applied these.
+/// Keeps in the ledger what came of the queries after the run that applied these. Once they succeed, no earlier run is a failed one.
 ///
 /// # Errors
 /// The database's.
 pub async fn record_smoke(client: &Client, names: &[String], has_passed: bool) -> Result<(), DbError> {
-    let sql = "update rowhouse.migrations set smoke = $2 where kind = 'project' and name = any ($1)";
+    let sql = "update rowhouse.migrations set smoke = $2 where kind = 'project'
+               and (name = any ($1) or $2 = 'passed' and smoke = 'failed')";
     let smoke = if has_passed { "passed" } else { "failed" };
     client.execute(sql, &[&names, &smoke]).await?;
     Ok(())

@@ -57,7 +57,10 @@ impl Trial<'_> {
             judged.leaks.push(self.leak(probe, outcome));
             return Mark::Leak;
         }
-        if self.relation.is_closed(&actor.role, probe.cell.verb()) || self.cannot(outcome) {
+        // An upsert needs both rights, and is an insert otherwise.
+        let is_upsert = probe.cell.in_sql() == Cell::Upsert;
+        let is_closed = |verb| self.relation.is_closed(&actor.role, verb);
+        if is_closed(probe.cell.verb()) || is_upsert && is_closed("update") || self.cannot(outcome) {
             return Mark::Closed;
         }
         let control = self.control(probe.cell);

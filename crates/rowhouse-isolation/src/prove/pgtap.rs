@@ -7,7 +7,7 @@ use super::literal::literal;
 use super::proof::{Denial, Proof};
 use super::scene::Actor;
 
-const HEAD: &str = "-- Denials that a proof has shown, as tests for pgTAP, whose extension has to be there: create extension if not exists pgtap\n\
+const HEAD: &str = "-- Denials that a proof has shown, as tests for pgTAP, whose extension has to be there: create extension if not exists pgtap schema extensions\n\
     -- Run it with pg_prove, or with psql, as a login that may take the callers' roles: pg_prove -d DATABASE FILE\n";
 
 /// A script that makes parties and rows, tries everything that was refused, and rolls back.
@@ -19,7 +19,8 @@ pub fn script(proof: &Proof) -> String {
         .iter()
         .filter_map(|denial| test(denial, &proof.callers[denial.actor], &mut dead))
         .collect();
-    let mut text = format!("{HEAD}begin;\nselect plan({});\n", tests.len());
+    let mut text =
+        format!("{HEAD}begin;\nset local search_path = public, extensions;\nselect plan({});\n", tests.len());
     text.extend(
         proof.setup.iter().map(|statement| format!("{};\n", statement.trim_end().trim_end_matches(';'))),
     );

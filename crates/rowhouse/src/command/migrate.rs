@@ -139,7 +139,7 @@ async fn up(
     let run = migrate::watched(&client, &watcher, interruption(interrupted), work).await;
     let steps = interrupt::told(&watcher, &migrations, &plan, interrupted, run).await?;
     let outcome = finished(&client, "applied", &steps, !args.no_wait).await?;
-    smoke::after(&client, &migrations, &steps, &before, outcome).await
+    smoke::after((project, &client), &migrations, &steps, &before, outcome).await
 }
 
 /// What was done, once every running process serves the new schema. Exit code 1 if one does not.

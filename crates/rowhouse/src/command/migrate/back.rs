@@ -24,7 +24,8 @@ pub(super) async fn run(
         return Ok(dry_run(&files));
     }
     let names: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
-    let what = format!("{} run; what the migrations brought is lost, rows included", names.join(", "));
+    let what =
+        format!("{} would run; what the migrations brought would be lost, rows included", names.join(", "));
     consent::require(args.yes, &what)?;
     let watcher = connect_project(project).await?;
     let before = migrate::plan(&client, &platform::migrations(), &migrations).await?;

@@ -19,11 +19,12 @@ const HEAD: &str = "\
 --   no-transaction      for create index concurrently and the like
 --   extension NAME      an extension that is created first
 --   verify CONDITION    SQL that is true once this is applied; `rowhouse migrate verify` asks
---   smoke QUERY         a query that has to succeed after each `rowhouse migrate up`
+--   smoke QUERY         a query that has to succeed after each `rowhouse migrate up`, and not to answer false
 --   repeat 100ms        a backfill in batches, each statement until it changes no row
 --   phase expand        or backfill, switch, contract: which part of a larger change this is
 --   reversible no       it cannot be reverted
 --   lock-budget 500ms   how long this may block others
+--   allow RULE: REASON  a finding of `rowhouse migrate lint` that is accepted
 -- A table of tenants' rows: select tenancy.protect('public.NAME');
 
 ";

@@ -122,7 +122,10 @@ async fn fill(
     };
     match migrate::apply_seed(client, Some(text)).await {
         Err(MigrateError::Failed(refused)) if is_seed => {
-            tracing::warn!("seed.sql does not fit, and the tables are empty: {}", refused.cause);
+            tracing::warn!(
+                "seed.sql does not fit, and the tables are empty: {}",
+                rowhouse_db::DbError::from(refused.cause)
+            );
             Ok(())
         }
         result => Ok(result.map(drop)?),

@@ -26,8 +26,11 @@ async fn migrations_without_a_log_to_go_back_by_have_a_dump_of_before() {
     let run = up("on", &Cluster::shared().url("postgres", &team.db.name));
     let id = run.document()["backup"].as_str().unwrap().to_owned();
     assert_eq!(run.code, 1, "{run:?}");
-    let ways = json!(["rowhouse migrate down --steps 1", format!("rowhouse backup restore {id} --into DIR")]);
-    assert_eq!(run.document()["way_back"], ways);
+    // Of a migration without a file that takes it back.
+    let ways = run.document()["way_back"].clone();
+    let way = format!("rowhouse backup restore {id} --into DIR --dir ");
+    assert!(ways.as_array().is_some_and(|ways| ways.len() == 1), "{ways}");
+    assert!(ways[0].as_str().is_some_and(|first| first.starts_with(&way)), "{ways}");
     let listed = team.run(&["backup", "list", "--json"]).document();
     let made = &listed["backups"][0];
     assert_eq!(
