@@ -56,9 +56,9 @@ impl PgBackRest {
 
     /// Makes a backup and returns it, the newest that there is then.
     pub(crate) async fn back_up(&self, label: &str) -> Result<Backup, CannotRun> {
-        let label = format!("--annotation=label={label}");
-        let options = [label.as_str()];
-        self.run("backup", if label.ends_with("label=") { &[] } else { &options }).await?;
+        let annotation = format!("--annotation=label={label}");
+        let options = [annotation.as_str()];
+        self.run("backup", if label.is_empty() { &[] } else { &options }).await?;
         self.backups().await?.pop().ok_or_else(|| CannotRun::because("pgbackrest made no backup"))
     }
 

@@ -10,6 +10,7 @@ use rowhouse_module::{CannotRun, Project, Secrets};
 use serde::de::DeserializeOwned;
 use tokio_postgres::Client;
 
+use self::role::Roles;
 use super::{password, restore_project};
 use crate::logical::{ARCHIVE, Details, GLOBALS, Globals, Process, command, find};
 use crate::manifest::Manifest;
@@ -24,7 +25,7 @@ const EMBEDDED: &str = "postgres";
 #[derive(Debug)]
 pub(crate) struct Restored {
     pub(crate) details: Details,
-    /// Roles' attributes, memberships, settings and grants that the server did not take, with the reason.
+    /// Roles' attributes, memberships, settings and grants that the server did not take or must not, by name, with the reason.
     pub(crate) left_out: Vec<String>,
 }
 
@@ -65,7 +66,12 @@ pub(crate) async fn into_database(
     let sql = "select current_setting('server_version_num')::int / 10000";
     let version: i32 = client.query_one(sql, &[]).await.map_err(DbError::from)?.get(0);
     require_version(&reader.manifest, u32::try_from(version).unwrap_or_default())?;
-    fill(reader, &client, url, &["--single-transaction"], clock).await
+    let done = fill(reader, &client, url, &["--single-transaction"], clock).await;
+    if done.is_err() {
+        // It is empty, and a copy of nothing.
+        state::conclude(&client).await?;
+    }
+    done
 }
 
 async fn require_empty(client: &Client) -> Result<(), CannotRun> {
@@ -107,13 +113,21 @@ async fn fill(
     let details: Details = serde_json::from_value(manifest.details.clone())
         .map_err(|error| CannotRun::because(format!("{}: {error}", manifest.id)))?;
     let globals: Globals = document(reader, GLOBALS).await?;
-    let mut left_out = role::create(client, &globals).await?;
+    // Whoever waits for the database's tables knows from the first of them on that it is a copy.
+    let is_announced = state::announce_copy(client, manifest.id.as_str()).await?;
+    let mut roles = Roles::create(client, &globals).await?;
+    if !is_announced {
+        roles
+            .left_out
+            .push("the mark of a copy while rows are restored: only a superuser sets it".to_owned());
+    }
     let (program, _) = find("pg_restore", details.pg_dump)?;
     let mut command = command(&program, url)?;
     command.args(["--exit-on-error", "--no-password"]).args(options);
     command.arg(format!("--dbname={}", connection(url)?));
     feed(reader, Process::start(command, "pg_restore")?, clock).await?;
-    left_out.extend(role::grant(client, &globals).await?);
+    roles.grant().await?;
+    let left_out = roles.left_out;
     state::mark_copy(client, manifest.id.as_str()).await?;
     Ok(Restored { details, left_out })
 }

@@ -129,6 +129,85 @@ async fn only_own_rows(client: &Client) {
     client.batch_execute("rollback").await.unwrap();
 }
 
+/// A search path that is stored as it was given.
+const HOSTILE: &str = "public,x;create/**/role/**/pwned/**/superuser";
+
+#[tokio::test]
+async fn roles_that_exist_stay_as_they_are_and_no_setting_becomes_a_statement() {
+    let (database, control, dumper) = filled().await;
+    let [made, old, boss] = ["made", "old", "boss"].map(|name| format!("{name} of {}", database.name));
+    let sql = format!(
+        "create role \"{made}\"; create role \"{old}\"; create role \"{boss}\";
+         grant select on public.large to \"{made}\", \"{old}\", \"{boss}\";
+         grant \"{boss}\" to \"{made}\", \"{old}\"; grant pg_execute_server_program to \"{made}\";
+         alter role \"{old}\" set app.key = 'hidden';
+         select set_config('search_path', '{HOSTILE}', false); alter role \"{made}\" set search_path from current"
+    );
+    database.superuser().await.batch_execute(&sql).await.unwrap();
+    let folder = Folder::on(&control, &format!("dump_url = \"{dumper}\""));
+    folder.done(&["create"]).await;
+
+    let other = Cluster::start();
+    let target = other.url("postgres", "postgres");
+    let after = connect(&target).await;
+    let there = format!("create role \"{old}\"; create role \"{boss}\" superuser");
+    after.batch_execute(&there).await.unwrap();
+    let restored = folder.done(&["restore", "--database", &target]).await;
+    let memberships = format!(
+        "select count(*)::text from pg_auth_members where member in ('\"{old}\"'::regrole, '\"{made}\"'::regrole)"
+    );
+    assert_eq!(text(&after, &memberships).await, "0");
+    let settings = format!(
+        "select coalesce(string_agg(format('%s %s', setrole::regrole, setconfig), ','), '') from pg_db_role_setting
+         where setrole in ('\"{old}\"'::regrole, '\"{made}\"'::regrole)"
+    );
+    let settings = text(&after, &settings).await;
+    assert!(settings.contains("x;create") && !settings.contains("hidden"), "{settings}");
+    assert_eq!(text(&after, "select count(*)::text from pg_roles where rolname = 'pwned'").await, "0");
+    let left_out = restored.json["left_out"].to_string();
+    for what in [
+        format!("membership of {old} in {boss}"),
+        format!("membership of {made} in {boss}"),
+        format!("membership of {made} in pg_execute_server_program"),
+        format!("setting app.key of {old}"),
+    ] {
+        assert!(left_out.contains(&what), "{what}: {left_out}");
+    }
+    assert!(!left_out.contains("hidden") && !restored.text.contains("hidden"), "{left_out}");
+}
+
+#[tokio::test]
+async fn copy_of_a_database_that_is_older_than_the_mark_stays_a_copy_when_it_is_migrated() {
+    let (database, control, dumper) = filled().await;
+    let older =
+        "drop table rowhouse.backup_state; delete from rowhouse.migrations where name like '%backup_state%'";
+    database.superuser().await.batch_execute(older).await.unwrap();
+    let folder = Folder::on(&control, &format!("dump_url = \"{dumper}\""));
+    let made = folder.done(&["create"]).await;
+    let id = made.json["id"].as_str().unwrap();
+
+    let other = Cluster::start();
+    let target = other.url("postgres", "postgres");
+    folder.done(&["restore", "--database", &target]).await;
+    let after = connect(&target).await;
+    let migrations = rowhouse_testkit::platform_migrations();
+    rowhouse_db::migrate::apply_platform(&after, &migrations).await.unwrap();
+    assert_eq!(text(&after, "select copy_of from rowhouse.backup_state").await, id);
+    assert_eq!(
+        text(&after, "select count(*)::text from pg_db_role_setting where setconfig::text like '%copy_of%'")
+            .await,
+        "0"
+    );
+
+    // As while rows arrive: the table says nothing yet.
+    let arriving = "update rowhouse.backup_state set copy_of = null; alter database postgres set rowhouse.copy_of = 'b1'";
+    after.batch_execute(arriving).await.unwrap();
+    let why = rowhouse_backup::standing(&after, false).await.unwrap().unwrap_err();
+    assert!(why.contains("a copy of backup b1"), "{why}");
+    Folder::on(&target, "").done(&["activate", "--yes"]).await;
+    assert!(rowhouse_backup::standing(&after, false).await.unwrap().is_ok());
+}
+
 #[tokio::test]
 async fn archive_that_pg_restore_does_not_know_is_damage() {
     use rowhouse_backup::{BackupKind, Finish, Start, Store};

@@ -52,12 +52,12 @@ async fn pgbackrest_makes_lists_verifies_and_restores_backups() {
     create_stanza(&config);
     assert_eq!(folder.done(&["list"]).await.json["backups"], serde_json::json!([]));
 
-    let made = folder.done(&["create", "--label", "my label"]).await;
+    let made = folder.done(&["create", "--label", "my label="]).await;
     let listed = folder.done(&["list"]).await;
     let first = &listed.json["backups"][0];
     assert_eq!(
         (&first["id"], &first["label"], &first["type"]),
-        (&made.json["id"], &"my label".into(), &"full".into())
+        (&made.json["id"], &"my label=".into(), &"full".into())
     );
     assert!(folder.done(&["verify"]).await.json["good"].as_bool().unwrap());
     folder.done(&["prune"]).await;
