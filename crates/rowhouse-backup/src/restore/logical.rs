@@ -1,6 +1,7 @@
 //! Restores a logical backup: into a new project's cluster, or into an empty database. What is read from the store goes to
 //! pg_restore without touching a disk. Leaves which backup it is to its callers.
 
+mod loader;
 mod role;
 
 use rowhouse_db::DbError;
@@ -10,6 +11,7 @@ use rowhouse_module::{CannotRun, Project, Secrets};
 use serde::de::DeserializeOwned;
 use tokio_postgres::Client;
 
+use self::loader::Loader;
 use self::role::Roles;
 use super::{password, restore_project};
 use crate::logical::{ARCHIVE, Details, GLOBALS, Globals, Process, command, find};
@@ -44,7 +46,7 @@ pub(crate) async fn into_project(
     let mut server = Temporary::start(&paths, &account, &[("synchronous_commit", "off".to_owned())])?;
     let done = async {
         let client = server.connect(EMBEDDED).await?;
-        let restored = fill(reader, &client, &server.url(EMBEDDED, EMBEDDED), &[], clock).await?;
+        let restored = fill(reader, (&client, &server.url(EMBEDDED, EMBEDDED)), rng, clock).await?;
         password::set(&client, &secrets).await?;
         client.batch_execute("analyze").await.map_err(DbError::from)?;
         Ok(restored)
@@ -55,10 +57,11 @@ pub(crate) async fn into_project(
     done
 }
 
-/// Fills an empty database; after a failure it is empty again, but for roles.
+/// Fills an empty database.
 pub(crate) async fn into_database(
     reader: &BackupReader,
     url: &Secret,
+    rng: &dyn Rng,
     clock: &SharedClock,
 ) -> Result<Restored, CannotRun> {
     let client = rowhouse_db::connect(url).await?;
@@ -66,12 +69,17 @@ pub(crate) async fn into_database(
     let sql = "select current_setting('server_version_num')::int / 10000";
     let version: i32 = client.query_one(sql, &[]).await.map_err(DbError::from)?.get(0);
     require_version(&reader.manifest, u32::try_from(version).unwrap_or_default())?;
-    let done = fill(reader, &client, url, &["--single-transaction"], clock).await;
-    if done.is_err() {
-        // It is empty, and a copy of nothing.
-        state::conclude(&client).await?;
+    match fill(reader, (&client, url), rng, clock).await {
+        Err(error) if require_empty(&client).await.is_ok() => {
+            // It is a copy of nothing.
+            state::conclude(&client).await?;
+            Err(error)
+        }
+        Err(error) => Err(CannotRun::because(format!(
+            "{error}; the database holds a part of the backup now: drop it, and create it anew for the next attempt"
+        ))),
+        done => done,
     }
-    done
 }
 
 async fn require_empty(client: &Client) -> Result<(), CannotRun> {
@@ -104,9 +112,8 @@ fn require_version(manifest: &Manifest, version: u32) -> Result<(), CannotRun> {
 
 async fn fill(
     reader: &BackupReader,
-    client: &Client,
-    url: &Secret,
-    options: &[&str],
+    (client, url): (&Client, &Secret),
+    rng: &dyn Rng,
     clock: &SharedClock,
 ) -> Result<Restored, CannotRun> {
     let manifest = &reader.manifest;
@@ -121,29 +128,63 @@ async fn fill(
             .left_out
             .push("the mark of a copy while rows are restored: only a superuser sets it".to_owned());
     }
-    let (program, _) = find("pg_restore", details.pg_dump)?;
-    let mut command = command(&program, url)?;
-    command.args(["--exit-on-error", "--no-password"]).args(options);
-    command.arg(format!("--dbname={}", connection(url)?));
-    feed(reader, Process::start(command, "pg_restore")?, clock).await?;
+    let archive = Archive { reader, version: details.pg_dump, clock };
+    match Loader::create(client, url, rng).await? {
+        None => archive.restore(url, "--single-transaction").await?,
+        Some(loader) => {
+            let done = in_sections(&archive, (client, url), &loader).await;
+            loader.remove(client).await?;
+            done?;
+        }
+    }
     roles.grant().await?;
     let left_out = roles.left_out;
     state::mark_copy(client, manifest.id.as_str()).await?;
     Ok(Restored { details, left_out })
 }
 
-async fn feed(reader: &BackupReader, mut process: Process, clock: &SharedClock) -> Result<(), CannotRun> {
-    let mut object = reader.object(ARCHIVE)?;
-    let total = reader.manifest.objects.iter().find(|object| object.name == ARCHIVE);
-    let mut progress = Progress::new("restored", total.map(|object| object.bytes), clock.clone());
-    while let Some(bytes) = object.next().await? {
-        // It has failed: its message is the one to report.
-        if !process.feed(&bytes).await {
-            break;
-        }
-        progress.add(bytes.len() as u64);
+/// Tables and what is made when their rows are there, as the superuser, and in between the rows, as another login.
+async fn in_sections(
+    archive: &Archive<'_>,
+    (client, url): (&Client, &Secret),
+    loader: &Loader,
+) -> Result<(), CannotRun> {
+    archive.restore(url, "--section=pre-data").await?;
+    loader.join_owners(client).await?;
+    archive.restore(&loader.url, "--section=data").await?;
+    archive.restore(url, "--section=post-data").await
+}
+
+/// What pg_dump wrote.
+struct Archive<'a> {
+    reader: &'a BackupReader,
+    /// Major version of pg_dump.
+    version: u32,
+    clock: &'a SharedClock,
+}
+
+impl Archive<'_> {
+    async fn restore(&self, url: &Secret, option: &str) -> Result<(), CannotRun> {
+        let (program, _) = find("pg_restore", self.version)?;
+        let mut command = command(&program, url)?;
+        command.args(["--exit-on-error", "--no-password", option]);
+        command.arg(format!("--dbname={}", connection(url)?));
+        self.feed(Process::start(command, "pg_restore")?).await
     }
-    process.end().await
+
+    async fn feed(&self, mut process: Process) -> Result<(), CannotRun> {
+        let mut object = self.reader.object(ARCHIVE)?;
+        let total = self.reader.manifest.objects.iter().find(|object| object.name == ARCHIVE);
+        let mut progress = Progress::new("restored", total.map(|object| object.bytes), self.clock.clone());
+        while let Some(bytes) = object.next().await? {
+            // It has failed, and its message is the one to report, or it needs no more.
+            if !process.feed(&bytes).await {
+                break;
+            }
+            progress.add(bytes.len() as u64);
+        }
+        process.end().await
+    }
 }
 
 /// The database as pg_restore takes it. Its name is quoted, or one with `=` would be read as further parameters.

@@ -176,6 +176,33 @@ async fn roles_that_exist_stay_as_they_are_and_no_setting_becomes_a_statement() 
     assert!(!left_out.contains("hidden") && !restored.text.contains("hidden"), "{left_out}");
 }
 
+/// A check that takes what it can from whoever loads a row.
+const TRAP: &str = "
+    create function public.evil(t text) returns boolean language sql return true;
+    create table public.trap (t text check (public.evil(t)));
+    insert into public.trap values ('x');
+    create or replace function public.evil(t text) returns boolean language plpgsql as $$ begin
+      begin execute 'reset session authorization; reset role'; exception when others then null; end;
+      if (select rolsuper from pg_roles where rolname = current_user) then execute 'create role pwned superuser'; end if;
+      return true;
+    end $$";
+
+#[tokio::test]
+async fn functions_that_rows_call_are_not_run_by_the_superuser_who_restores() {
+    let (database, control, dumper) = filled().await;
+    database.migrate(TRAP).await;
+    let folder = Folder::on(&control, &format!("dump_url = \"{dumper}\""));
+    folder.done(&["create"]).await;
+    let other = Cluster::start();
+    let target = other.url("postgres", "postgres");
+    folder.done(&["restore", "--database", &target]).await;
+    let after = connect(&target).await;
+    assert_eq!(text(&after, "select t from public.trap").await, "x");
+    let roles =
+        "select count(*)::text from pg_roles where rolname = 'pwned' or rolname like 'rowhouse_restore%'";
+    assert_eq!(text(&after, roles).await, "0");
+}
+
 #[tokio::test]
 async fn copy_of_a_database_that_is_older_than_the_mark_stays_a_copy_when_it_is_migrated() {
     let (database, control, dumper) = filled().await;
