@@ -74,6 +74,25 @@ impl Scratch {
         connect_to(&self.login, &self.name).await
     }
 
+    /// A connection to it as the login, for copying rows. If the owner is a superuser, who may decide that, no trigger runs in it and
+    /// no reference is checked.
+    ///
+    /// # Errors
+    /// Those of [`connect`].
+    pub async fn connect_for_rows(&self) -> Result<Client, DbError> {
+        let is_superuser = "select current_setting('is_superuser')::bool";
+        if !self.keeper.query_one(is_superuser, &[]).await?.get::<_, bool>(0) {
+            return self.connect().await;
+        }
+        let login = crate::url::login(&self.login)?.replace('"', "\"\"");
+        let of_login = format!("alter role \"{login}\" in database \"{}\"", self.name);
+        let set = format!("{of_login} set session_replication_role = replica");
+        self.keeper.batch_execute(&set).await?;
+        let client = self.connect().await;
+        self.keeper.batch_execute(&format!("{of_login} reset session_replication_role")).await?;
+        client
+    }
+
     /// Drops it, whoever is connected.
     ///
     /// # Errors

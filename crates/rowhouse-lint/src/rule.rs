@@ -5,6 +5,7 @@ mod column;
 mod isolation;
 mod lock;
 mod object;
+mod role;
 mod row;
 mod runner;
 
@@ -100,7 +101,7 @@ rules! {
         "Add `set search_path = ''` to the function and write every name with its schema.";
     "unknown-directive" Error false runner::unknown_directive,
         "Write `-- rowhouse: NAME VALUE` in the file's first lines, which are comments without an empty line between; a waiver stands directly above its statement.";
-    "role-changed" Error false runner::role_changed,
+    "role-changed" Error false role::role_changed,
         "Leave it out: the file runs as rowhouse_project. What needs another role, an operator does beside the migrations.";
     "backfill-with-ddl" Error false row::backfill_with_ddl,
         "Put the change of rows into a migration of its own, behind this one.";

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use tokio_postgres::Client;
 use tokio_postgres::error::{ErrorPosition, SqlState};
+use tokio_postgres::{Client, SimpleQueryMessage};
 
 use super::ledger::{self, MigrationKind, RunNote};
 use super::object;
@@ -136,12 +136,16 @@ async fn once(
         (true, false) => Some(object::at_begin(client, &migration.name).await?),
     };
     client.batch_execute(&format!("{}; set role {}", search_path(kind), kind.role())).await?;
+    let acting = Acting::now(client).await?;
     for command in split(&migration.sql) {
         let done = match migration.repeat_pause() {
             None => client.batch_execute(command.text).await,
             Some(pause) => repeat(client, migration, command, pause).await,
         };
         done.map_err(|error| Stop::at(command, error))?;
+        if is_project {
+            acting.require(client).await.map_err(|error| Stop::at(command, error))?;
+        }
     }
     if is_project {
         let close = include_str!("../../sql/close_definers.sql");
@@ -168,6 +172,37 @@ async fn once(
     }
     Ok(client.batch_execute(&format!("{commit} {}", clear())).await?)
 }
+
+/// As whom a session acts. A file of the project's that became somebody else would go on as the login that started it, perhaps a
+/// superuser.
+#[derive(PartialEq, Eq)]
+struct Acting {
+    /// `current_user` and `session_user`.
+    users: [Option<String>; 2],
+}
+
+impl Acting {
+    /// Names no function and no operator: the file may have replaced any by its search path.
+    async fn now(client: &Client) -> Result<Self, tokio_postgres::Error> {
+        let messages = client.simple_query("select current_user, session_user").await?;
+        let row = messages.iter().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => Some(row),
+            _ => None,
+        });
+        Ok(Self { users: [0, 1].map(|at| row.and_then(|row| row.get(at)).map(str::to_owned)) })
+    }
+
+    async fn require(&self, client: &Client) -> Result<(), tokio_postgres::Error> {
+        if Self::now(client).await? == *self {
+            return Ok(());
+        }
+        // As an error of PostgreSQL, so that it is reported with its statement.
+        client.batch_execute(ROLE_CHANGED).await
+    }
+}
+
+const ROLE_CHANGED: &str = "do $$ begin raise exception 'this statement has changed the role: a migration runs as \
+    rowhouse_project from its first statement to its last; what needs another role, an operator does beside the migrations'; end $$";
 
 /// A batch after the other, each in a transaction of its own, until one changes no row: nobody waits for all of them, and a run
 /// that ends half-way is taken up where it was by the next one.
@@ -211,8 +246,8 @@ const fn search_path(kind: MigrationKind) -> &'static str {
 /// Resets the session between migrations, except advisory locks, one of which is the runner's.
 fn clear() -> String {
     format!(
-        "reset role; reset all; {SET_SEARCH_PATH}; {SET_STANDARD_STRINGS}; close all; unlisten *; discard sequences; \
-         discard temp"
+        "reset session authorization; reset role; reset all; {SET_SEARCH_PATH}; {SET_STANDARD_STRINGS}; close all; unlisten *; \
+         discard sequences; discard temp"
     )
 }
 

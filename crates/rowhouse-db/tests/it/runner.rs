@@ -73,6 +73,35 @@ async fn statement_gives_up_after_the_budget_of_its_file_and_the_file_is_tried_a
 }
 
 #[tokio::test]
+async fn file_that_becomes_another_role_is_rolled_back() {
+    let db = TestDatabase::create().await;
+    let client = client(&db).await;
+    for change in [
+        "reset role;",
+        "set local \"role\" = rowhouse;",
+        "select set_config(lower('ROLE'), 'rowhouse', false);",
+        "do $$ begin execute 're' || 'set role'; end $$;",
+    ] {
+        for head in ["", "-- rowhouse: no-transaction\n"] {
+            // Local to a transaction that there is not.
+            if !head.is_empty() && change.contains("local") {
+                continue;
+            }
+            let sql = format!("{head}{change}\ncreate table public.a ();");
+            let error =
+                apply_project(&client, &project(&[("20260101000000_a.sql", &sql)])).await.unwrap_err();
+            let why = error.to_string();
+            assert!(why.contains("has changed the role") && why.contains("operator"), "{sql}: {why}");
+            let made = "select to_regclass('public.a') is not null, current_user = session_user";
+            let row = client.query_one(made, &[]).await.unwrap();
+            assert_eq!((row.get(0), row.get(1)), (false, true), "{sql}");
+        }
+    }
+    let good = project(&[("20260101000000_a.sql", "create table public.a ();")]);
+    assert_eq!(apply_project(&client, &good).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn progress_of_a_long_statement_is_found() {
     let db = TestDatabase::create().await;
     let (runner, watcher, holder) = (client(&db).await, db.superuser().await, db.superuser().await);

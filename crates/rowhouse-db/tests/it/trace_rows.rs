@@ -1,7 +1,9 @@
 //! The rows on which migrations are traced.
 
-use rowhouse_db::connect;
 use rowhouse_db::migrate::{Migration, copy_rows};
+use rowhouse_db::scratch::Scratch;
+use rowhouse_db::{connect, prepare_scratch};
+use rowhouse_kernel::Secret;
 use rowhouse_testkit::TestDatabase;
 
 const TABLES: &str = "create table public.lists (id bigint generated always as identity primary key, name text);
@@ -41,11 +43,47 @@ async fn login_that_is_no_superuser_copies_tables_with_those_that_they_refer_to(
 #[tokio::test]
 async fn part_of_the_rows_is_copied_where_there_are_more_and_what_fails_is_named() {
     let (live, scratch) = pair().await;
-    let (from, to) = (live.superuser().await, scratch.superuser().await);
+    let (from, to) =
+        (connect(&live.urls.control).await.unwrap(), connect(&scratch.urls.control).await.unwrap());
     let file = Migration::new("20260101000000_a.sql", "select tenancy.protect('public.todos');");
     let copied = copy_rows(&from, &to, std::slice::from_ref(&file), 10).await.unwrap();
     let told: Vec<_> = copied.iter().map(|c| (c.table.as_str(), c.rows, c.live_rows)).collect();
     assert_eq!(told, [("public.lists", 3, 3), ("public.todos", 10, 30)]);
     let again = copy_rows(&from, &to, std::slice::from_ref(&file), 10).await.unwrap();
     assert!(again.iter().all(|copied| copied.rows == 0 && copied.error.is_some()), "{again:#?}");
+}
+
+#[tokio::test]
+async fn checks_run_as_the_login_though_a_superuser_owns_the_database() {
+    let tables = "set role rowhouse_project;
+        create table public.lists (id int primary key);
+        create function public.tell(id int) returns boolean language plpgsql as
+          $$ begin execute 'reset role'; raise exception 'as %', current_user; end $$;
+        create table public.notes (list_id int references public.lists (id));
+        create table public.todos (id int constraint todos_id_check check (public.tell(id)));
+        reset role";
+    let live = TestDatabase::create().await;
+    live.migrate(tables).await;
+    let rows = "set session_replication_role = replica; insert into public.notes values (7);
+        alter table public.todos drop constraint todos_id_check; insert into public.todos values (1);
+        create table public.seen (id int); alter table public.seen rename to old; create view public.seen as select 1 as id";
+    live.superuser().await.batch_execute(rows).await.unwrap();
+    let owner = Secret::new(live.urls.control.expose().replacen("//rowhouse:", "//postgres:", 1));
+    let scratch = Scratch::create(&owner, &live.urls.control).await.unwrap();
+    prepare_scratch(&scratch.connect_as_owner().await.unwrap()).await.unwrap();
+    let made = scratch.connect().await.unwrap();
+    made.batch_execute(tables).await.unwrap();
+    made.batch_execute("set role rowhouse_project; create table public.seen (id int)").await.unwrap();
+    let file = [Migration::new("20260101000000_a.sql", "select from notes, todos, seen;")];
+    let (from, to) = (connect(&live.urls.control).await.unwrap(), scratch.connect_for_rows().await.unwrap());
+    let copied = copy_rows(&from, &to, &file, 1000).await.unwrap();
+    let told: Vec<_> = copied.iter().map(|c| (c.table.as_str(), c.rows)).collect();
+    // The note's list is missing, and a view is no table.
+    assert_eq!(told, [("public.lists", 0), ("public.notes", 1), ("public.todos", 0)], "{copied:#?}");
+    assert!(copied[2].error.as_deref().is_some_and(|error| error.contains("as rowhouse")), "{copied:#?}");
+    let (superuser, to) = (connect(&owner).await.unwrap(), scratch.connect_for_rows().await.unwrap());
+    let refused = copy_rows(&superuser, &to, &file, 1000).await.unwrap();
+    let is_named = |error: &str| error.contains("superuser");
+    assert!(refused.iter().all(|copied| copied.error.as_deref().is_some_and(is_named)), "{refused:#?}");
+    scratch.remove().await.unwrap();
 }

@@ -4,6 +4,7 @@
 mod folder;
 mod known;
 mod page;
+mod role;
 mod support;
 mod trap;
 mod waiver;

@@ -15,9 +15,11 @@ use crate::migrate::ledger::MigrationKind;
 
 /// A `copy` that PostgreSQL refuses before its first row ends the connection (tokio-postgres sends one Sync too many).
 const NOT_TRIED: &str = "not tried after the table before it";
+/// Checks and policies are the project's functions: `reset role` in one makes it the login's, on the whole server.
+const SUPERUSER: &str = "the login is a superuser, and the project's checks would run as one; let DATABASE_URL name one that is none";
 
-/// Copies at most `most_rows` of each table from `live` into `scratch`, both connected as somebody who owns what is there. A table
-/// that cannot be copied is a result.
+/// Copies at most `most_rows` of each table from `live` into `scratch`, both connected as the project's login, by the role that
+/// migrations run as: nothing of the project's runs as anybody else. A table that cannot be copied is a result.
 ///
 /// # Errors
 /// The database's.
@@ -28,25 +30,19 @@ pub async fn copy_rows(
     most_rows: u64,
 ) -> Result<Vec<TableRows>, DbError> {
     let tables = with_parents(scratch, &named(scratch, files).await?).await?;
+    let is_refused = is_superuser(live).await? || is_superuser(scratch).await?;
     let role = MigrationKind::Project.role();
-    // A superuser needs no order of tables, and none of the project's triggers runs again.
-    let is_superuser = "select current_setting('is_superuser')::bool";
-    let (rights, end) = match scratch.query_one(is_superuser, &[]).await?.get(0) {
-        true => ("set session_replication_role = replica".to_owned(), "reset session_replication_role"),
-        false => (format!("set role {role}"), "reset role"),
-    };
-    scratch.batch_execute(&rights).await?;
-    let reading = match live.query_one(is_superuser, &[]).await?.get(0) {
-        true => String::new(),
-        false => format!("set local role {role}"),
-    };
+    if !is_refused {
+        scratch.batch_execute(&format!("set role {role}")).await?;
+    }
     let mut copied = Vec::new();
     for table in tables {
         let Some((live_rows, live_bytes)) = size(live, &table).await? else { continue };
-        let result = match scratch.is_closed() {
-            true => Err(NOT_TRIED.to_owned()),
-            false => {
-                live.batch_execute(&format!("begin read only; {reading}")).await?;
+        let result = match (is_refused, scratch.is_closed()) {
+            (true, _) => Err(SUPERUSER.to_owned()),
+            (false, true) => Err(NOT_TRIED.to_owned()),
+            (false, false) => {
+                live.batch_execute(&format!("begin read only; set local role {role}")).await?;
                 let result = copy(live, scratch, &table, most_rows).await;
                 live.batch_execute("rollback").await?;
                 result.map_err(|error| error.to_string())
@@ -58,9 +54,13 @@ pub async fn copy_rows(
         copied.push(TableRows { table, rows, live_rows, live_bytes, error: result.err() });
     }
     if !scratch.is_closed() {
-        scratch.batch_execute(end).await?;
+        scratch.batch_execute("reset role").await?;
     }
     Ok(copied)
+}
+
+async fn is_superuser(client: &Client) -> Result<bool, DbError> {
+    Ok(client.query_one("select current_setting('is_superuser')::bool", &[]).await?.get(0))
 }
 
 async fn with_parents(scratch: &Client, tables: &[String]) -> Result<Vec<String>, DbError> {
@@ -72,9 +72,9 @@ async fn with_parents(scratch: &Client, tables: &[String]) -> Result<Vec<String>
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
-/// Rows as PostgreSQL estimates them, and bytes; none if the project does not have the table yet.
+/// Rows as PostgreSQL estimates them, and bytes; none if the project does not have the table yet. A view of that name is none.
 async fn size(live: &Client, table: &str) -> Result<Option<(u64, u64)>, DbError> {
-    let sql = "select greatest(c.reltuples, 0)::bigint, pg_total_relation_size(c.oid) from pg_class c where c.oid = to_regclass($1)";
+    let sql = "select greatest(c.reltuples, 0)::bigint, pg_total_relation_size(c.oid) from pg_class c where c.oid = to_regclass($1) and c.relkind in ('r', 'p')";
     let row = live.query_opt(sql, &[&table]).await?;
     let number = |row: &tokio_postgres::Row, at| u64::try_from(row.get::<_, i64>(at)).unwrap_or(0);
     Ok(row.map(|row| (number(&row, 0), number(&row, 1))))

@@ -2,7 +2,6 @@
 
 use std::sync::atomic::AtomicBool;
 
-use rowhouse_db::connect;
 use rowhouse_db::migrate::{
     self, FileTrace, Measured, MigrateSettings, Migration, StatementTrace, TableRows, TableTrace,
 };
@@ -12,7 +11,7 @@ use serde_json::json;
 
 use super::round_trip::first_tried;
 use super::scratch::{self, Content, Rows};
-use super::{owner_url, read_files};
+use super::{connect_project, read_files};
 use crate::cli::TraceArgs;
 use crate::modules;
 
@@ -51,8 +50,8 @@ async fn copied(
     files: &[Migration],
     most_rows: u64,
 ) -> Result<Vec<TableRows>, CannotRun> {
-    let live = connect(&owner_url(project)?).await?;
-    Ok(migrate::copy_rows(&live, &scratch.connect_as_owner().await?, files, most_rows).await?)
+    let live = connect_project(project).await?;
+    Ok(migrate::copy_rows(&live, &scratch.connect_for_rows().await?, files, most_rows).await?)
 }
 
 fn shown_rows(rows: &TableRows) -> String {
