@@ -60,6 +60,11 @@ pub(crate) enum Fault {
     /// Letters have no way out: there is neither a mailer nor a hook.
     #[error("mail.transport is none, and auth_hooks.send_email is not set")]
     NoMail,
+    /// The database is a restored copy, and the message would go out as the original's.
+    #[error(
+        "this database is a copy, restored from backup {0}: it sends nothing until `rowhouse backup activate --yes`"
+    )]
+    Copy(String),
     /// A row that the same transaction has written is missing.
     #[error("the new user's row is missing")]
     Vanished,

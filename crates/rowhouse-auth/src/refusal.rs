@@ -91,6 +91,7 @@ impl From<Fault> for Refusal {
                 let message = "This server sends no mail";
                 Self::new(S::UNPROCESSABLE_ENTITY, "email_provider_disabled", message)
             }
+            Fault::Copy(_) => Self::new(S::SERVICE_UNAVAILABLE, UNEXPECTED, fault.to_string()),
             Fault::Hook(error) => hook_refusal(error),
             Fault::Key(_)
             | Fault::Envelope(_)

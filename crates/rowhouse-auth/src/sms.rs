@@ -101,6 +101,17 @@ impl Sms {
         }
     }
 
+    /// Refuses in a restored copy, whose mails rest as well.
+    pub(crate) async fn require_original(&self, client: &Client) -> Result<(), Fault> {
+        let find = async move |tx: &Transaction<'_>| {
+            let sql = "select copy_of from rowhouse.backup_state where copy_of is not null";
+            let row = tx.query_opt(sql, &[]).await?;
+            Ok(row.map(|row| row.get::<_, String>(0)))
+        };
+        let copy_of = self.control.run_tx::<_, Fault>(&client.operation("auth.find_copy"), find).await?;
+        copy_of.map_or(Ok(()), |backup| Err(Fault::Copy(backup)))
+    }
+
     /// Counts a message that is about to be sent. One beyond the total limit is dropped, often after the answer to its
     /// request, so that the log and the metric are the only places where it shows.
     pub(crate) async fn count(&self, kind: SmsKind) -> Result<(), TooManyMessages> {

@@ -63,6 +63,7 @@ pub(crate) async fn send(auth: &Auth, text: Text<'_>, client: &Client) -> Result
     {
         return Ok(SentCode { code: Secret::new(code), message_id: Some(TEST_ID.to_owned()) });
     }
+    auth.sms.require_original(client).await?;
     auth.sms.count(text.kind).await?;
     let code = Secret::new(random_digits(usize::from(settings.otp_length), &*auth.rng));
     let delivered = match auth.hooks.has(Hook::SendSms) {

@@ -84,6 +84,24 @@ async fn twilio_is_sent_the_message_by_either_channel() {
 }
 
 #[tokio::test]
+async fn restored_copy_sends_nothing_until_it_is_activated() {
+    let sent = answer(201, &json!({ "sid": "SM1", "status": "queued" }));
+    let receiver = Receiver::start(&[&sent]).await;
+    let app = configured(twilio(receiver.port)).await;
+    app.sql().await.batch_execute("update rowhouse.backup_state set copy_of = 'b1'").await.unwrap();
+    let refused = app.sign_up_by_phone(NUMBER, PASSWORD).await;
+    refused.is(503, "unexpected_failure");
+    assert!(
+        refused.body["message"].as_str().unwrap().contains("rowhouse backup activate"),
+        "{}",
+        refused.body
+    );
+    is_untouched(&app).await;
+    app.sql().await.batch_execute("update rowhouse.backup_state set copy_of = null").await.unwrap();
+    app.sign_up_by_phone(NUMBER, PASSWORD).await.ok();
+}
+
+#[tokio::test]
 async fn message_that_cannot_be_sent_leaves_nothing_and_the_next_try_works() {
     let refused = answer(400, &json!({ "code": 21211, "message": "'To' number +491701234567" }));
     let failed = answer(201, &json!({ "sid": "SM1", "status": "failed", "error_code": 30007 }));
