@@ -19,7 +19,7 @@ pub(crate) use forecast::{Forecast, LIMIT_SECONDS};
 pub(crate) use report::{Report, reports};
 
 use crate::manifest::BackupId;
-use crate::restore::{Phases, Restored, Target, locate, restore, restore_project};
+use crate::restore::{Phases, Restored, Target, complete, locate, restore, restore_project};
 use crate::source::Source;
 use crate::store::{BackupReader, Deed, Store};
 use crate::throwaway::Throwaway;
@@ -80,6 +80,8 @@ async fn attempt(
 ) -> Result<(Vec<Check>, Option<OffsetDateTime>), CannotRun> {
     let restored = restore(store, reader, &Target::Latest, (project, None), &context.clock).await?;
     restore_project(reader, project.root()).await?;
+    // What is nowhere, the check of migrations names.
+    complete((store, &restored.manifest), &restored.applied, (&context.project, project)).await?;
     phases.extend(restored.phases.iter().copied());
     let begun = Instant::now();
     let mut checks = vec![Check::good("restore", "every file is as PostgreSQL has listed it")];

@@ -1,6 +1,7 @@
 //! Restores a backup into a folder: unpacks it, replays WAL up to the target in a server that only this process reaches, and
 //! leaves a cluster that was shut down cleanly. Leaves what is checked in it to its callers.
 
+pub(crate) mod applied;
 mod config;
 pub(crate) mod foreign;
 mod log;
@@ -22,6 +23,7 @@ use rowhouse_module::{CannotRun, Project, shell_word};
 use tokio::time::Instant;
 use tokio_postgres::Client;
 
+pub(crate) use applied::{Applied, complete};
 pub(crate) use target::Target;
 
 use crate::base::{Details, PROJECT_OBJECT, ProjectFile, restore_files};
@@ -44,6 +46,8 @@ pub(crate) struct Restored {
     pub(crate) phases: Phases,
     /// The last heartbeat that is in it, as PostgreSQL prints it; none without the platform's tables.
     pub(crate) heartbeat: Option<time::OffsetDateTime>,
+    /// The project's migrations that it has.
+    pub(crate) applied: Vec<Applied>,
 }
 
 /// The backup to begin with: the one that is asked for, else the newest that ends before the target.
@@ -111,21 +115,24 @@ pub(crate) async fn restore(
     config::write(&paths.cluster.data, &details, &account)?;
     let begun = Instant::now();
     let copy_of = aside.is_none().then_some(&manifest.id);
-    let heartbeat = replay(&paths, &account, (&details, copy_of), target, wal.end()).await?;
+    let (heartbeat, applied) = replay(&paths, &account, (&details, copy_of), target, wal.end()).await?;
     phases.push(("replay", begun.elapsed()));
     let cluster = paths.finish(aside)?;
-    Ok(Restored { manifest, details, paths: cluster, account, phases, heartbeat })
+    Ok(Restored { manifest, details, paths: cluster, account, phases, heartbeat, applied })
 }
 
 /// Writes the project's own files, once its cluster is there.
 pub(crate) async fn restore_project(reader: &BackupReader, root: &Path) -> Result<(), CannotRun> {
+    restore_files(root, &project_files(reader).await?)
+}
+
+async fn project_files(reader: &BackupReader) -> Result<Vec<ProjectFile>, CannotRun> {
     let mut object = reader.object(PROJECT_OBJECT)?;
     let mut text = Vec::new();
     while let Some(bytes) = object.next().await? {
         text.extend_from_slice(&bytes);
     }
-    let files: Vec<ProjectFile> = serde_json::from_slice(&text)?;
-    restore_files(root, &files)
+    Ok(serde_json::from_slice(&text)?)
 }
 
 /// Where a restore works.
@@ -198,14 +205,14 @@ fn require_room(folder: &Path, bytes: u64) -> Result<(), CannotRun> {
     )))
 }
 
-/// Replays up to the target, reads the heartbeat, and shuts the server down.
+/// Replays up to the target, reads the heartbeat and the ledger of migrations, and shuts the server down.
 async fn replay(
     paths: &Place,
     account: &Account,
     (details, copy_of): (&Details, Option<&BackupId>),
     target: &Target,
     end: Option<rowhouse_db::replication::Lsn>,
-) -> Result<Option<time::OffsetDateTime>, CannotRun> {
+) -> Result<(Option<time::OffsetDateTime>, Vec<Applied>), CannotRun> {
     let mut settings = vec![
         ("restore_command", fetch_command(&paths.wal)),
         ("hot_standby", "on".to_owned()),
@@ -239,7 +246,7 @@ async fn look(
     client: &Client,
     (details, copy_of): (&Details, Option<&BackupId>),
     server: &Temporary,
-) -> Result<Option<time::OffsetDateTime>, CannotRun> {
+) -> Result<(Option<time::OffsetDateTime>, Vec<Applied>), CannotRun> {
     let failed = |error: tokio_postgres::Error| CannotRun::from(rowhouse_db::DbError::from(error));
     let project = rowhouse_db::connect(&server.url(&details.superuser, &details.database)).await?;
     if let Some(backup) = copy_of {
@@ -247,12 +254,13 @@ async fn look(
     }
     client.batch_execute("checkpoint").await.map_err(failed)?;
     let client = project;
+    let applied = applied::read(&client).await?;
     let sql = "select to_regclass('rowhouse.backup_heartbeat') is not null";
     if !client.query_one(sql, &[]).await.map_err(failed)?.get::<_, bool>(0) {
-        return Ok(None);
+        return Ok((None, applied));
     }
     let row = client.query_opt("select at from rowhouse.backup_heartbeat", &[]).await.map_err(failed)?;
-    Ok(row.map(|row| row.get(0)))
+    Ok((row.map(|row| row.get(0)), applied))
 }
 
 #[cfg(test)]

@@ -28,6 +28,13 @@ pub(crate) struct ProjectFile {
     pub(crate) content: String,
 }
 
+impl ProjectFile {
+    /// What is in it.
+    pub(crate) fn content(&self) -> Result<Vec<u8>, CannotRun> {
+        STANDARD.decode(&self.content).map_err(|error| CannotRun::because(format!("{}: {error}", self.path)))
+    }
+}
+
 /// Writes the files as one object.
 pub(crate) async fn save(project: &Project, writer: &BackupWriter) -> Result<(), CannotRun> {
     let root = project.root().to_owned();
@@ -96,8 +103,7 @@ pub(crate) fn restore_files(root: &Path, files: &[ProjectFile]) -> Result<(), Ca
             let mode = if is_private { 0o700 } else { 0o755 };
             std::fs::DirBuilder::new().recursive(true).mode(mode).create(folder).map_err(failed)?;
         }
-        let content = STANDARD.decode(&file.content);
-        let content = content.map_err(|error| CannotRun::because(format!("{}: {error}", file.path)))?;
+        let content = file.content()?;
         let mut options = std::fs::OpenOptions::new();
         // The folder is new: what stands there already was put there by somebody else.
         options.write(true).create_new(true).mode(file.mode & 0o777);

@@ -21,7 +21,7 @@ use time::format_description::well_known::Rfc3339;
 use super::{KeyArgs, backup_id, reader};
 use crate::interrupt::interruptible;
 use crate::receiver::{Receiver, Status, save_interval};
-use crate::restore::{Phases, Restored, Target, locate, password, restore, restore_project};
+use crate::restore::{Phases, Restored, Target, complete, locate, password, restore, restore_project};
 use crate::secure::{Secured, secure};
 use crate::settings::BackupSettings;
 use crate::source::Source;
@@ -79,14 +79,17 @@ pub(super) async fn run(context: &CommandContext, args: &RestoreArgs) -> Result<
     let aside = place.aside.as_deref();
     let restored = async {
         let restored = restore(&store, &reader, &target, (&place.project, aside), &context.clock).await?;
+        let mut missing = Vec::new();
         if aside.is_none() {
             restore_project(&reader, place.project.root()).await?;
-            set_passwords(context, &place.project, &restored).await?;
+            let (from, to) = (&context.project, &place.project);
+            missing = complete((&store, &restored.manifest), &restored.applied, (from, to)).await?;
+            set_passwords(context, to, &restored).await?;
         }
-        Ok(restored)
+        Ok((restored, missing))
     };
     match interruptible(context, restored).await {
-        Ok(restored) => Ok(outcome(&place, &restored, &target, secured)),
+        Ok((restored, missing)) => Ok(outcome(&place, &restored, (&target, secured), &missing)),
         Err(error) => {
             place.clear();
             Err(error)
@@ -239,13 +242,19 @@ async fn set_passwords(
     done
 }
 
-fn outcome(place: &Place, restored: &Restored, target: &Target, secured: Secured) -> CommandOutcome {
+fn outcome(
+    place: &Place,
+    restored: &Restored,
+    (target, secured): (&Target, Secured),
+    missing: &[String],
+) -> CommandOutcome {
     let Restored { manifest, phases, heartbeat, .. } = restored;
     let heartbeat = heartbeat.and_then(|at| at.format(&Rfc3339).ok());
     let folder = place.project.root();
     let document = json!({
         "backup": manifest.id, "target": target.to_string(), "folder": folder.display().to_string(),
         "last_heartbeat": heartbeat, "secured": secured == Secured::Yes, "seconds": seconds(phases),
+        "is_copy": place.aside.is_none(), "missing_migrations": missing,
     });
     let start = if place.aside.is_some() {
         place.project.dir_option()
@@ -253,11 +262,23 @@ fn outcome(place: &Place, restored: &Restored, target: &Target, secured: Secured
         format!(" --dir {}", shell_word(folder))
     };
     let aside = place.aside.as_ref().map(|name| format!("\nthe former data are in .rowhouse/pg/{name}; backups go on with the next `rowhouse backup create`"));
+    let copy = place.aside.is_none().then(|| {
+        format!(
+            "\nit is a copy: its jobs, mails and schedules rest until: rowhouse backup activate --yes{start}"
+        )
+    });
+    let missing: String = missing
+        .iter()
+        .map(|name| {
+            format!("\nmigrations/{name} was applied after the backup, and its file is nowhere: bring it back before the start")
+        })
+        .collect();
     let text = format!(
-        "restored {} up to {target}{}{}\nstart it with: rowhouse up{start}",
+        "restored {} up to {target}{}{}{}{missing}\nstart it with: rowhouse up{start}",
         manifest.id,
         heartbeat.map(|at| format!("; the last heartbeat in it is of {at}")).unwrap_or_default(),
         aside.unwrap_or_default(),
+        copy.unwrap_or_default(),
     );
     CommandOutcome::yes(document, text)
 }

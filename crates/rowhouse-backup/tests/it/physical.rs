@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use rowhouse_db::embedded::{Account, Temporary, prepare_folder};
+use rowhouse_db::migrate::Migration;
 use rowhouse_kernel::Secret;
 use rowhouse_testkit::Cluster;
 use tokio_postgres::Client;
@@ -59,6 +60,49 @@ async fn tablespaces_are_restored_and_standbys_that_are_gone_hold_nothing_up() {
     .unwrap();
     let why = stranger.refused(&["create"]).await;
     assert!(why.contains("has the backups of another cluster"), "{why}");
+    drop(client);
+}
+
+/// Records it as the runner of migrations does.
+async fn apply(client: &Client, name: &str, text: &str) {
+    let checksum = Migration::new(name, text).checksum();
+    let sql = "insert into rowhouse.migrations values ('project', $1, $2)";
+    client.execute(sql, &[&name, &checksum]).await.unwrap();
+}
+
+#[tokio::test]
+async fn files_of_migrations_that_were_applied_after_the_backup_come_along() {
+    let cluster = Cluster::start();
+    let url = cluster.url("postgres", "postgres");
+    let (client, folder) = (connect(&url).await, Folder::on(&url, ""));
+    let ledger =
+        "create schema rowhouse; create table rowhouse.migrations (kind text, name text, checksum text)";
+    client.batch_execute(ledger).await.unwrap();
+    folder.done(&["create"]).await;
+    let [here, later, lost] = ["1_here", "2_later", "3_lost"].map(|name| format!("2026112810000{name}.sql"));
+    std::fs::create_dir(folder.path().join("migrations")).unwrap();
+    for name in [&here, &later, &lost] {
+        std::fs::write(folder.path().join("migrations").join(name), "select 1;\n").unwrap();
+    }
+    apply(&client, &here, "select 1;\n").await;
+    apply(&client, &later, "select 1;\n").await;
+    apply(&client, &lost, "what it was\n").await;
+    folder.done(&["point", "deployed"]).await;
+    folder.done(&["create"]).await;
+    std::fs::remove_file(folder.path().join("migrations").join(&later)).unwrap();
+
+    let into = tempfile::Builder::new().prefix("rhb-").tempdir_in("/tmp").unwrap();
+    let restored =
+        folder.done(&["restore", "--name", "deployed", "--into", into.path().to_str().unwrap()]).await;
+    let mut found: Vec<_> = std::fs::read_dir(into.path().join("migrations"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    found.sort_unstable();
+    assert_eq!(found, [here, later], "{}", restored.text);
+    assert_eq!(restored.json["missing_migrations"], serde_json::json!([lost]));
+    assert!(restored.text.contains(&format!("migrations/{lost} was applied after")), "{}", restored.text);
+    assert!(restored.text.contains("rowhouse backup activate --yes --dir "), "{}", restored.text);
     drop(client);
 }
 
