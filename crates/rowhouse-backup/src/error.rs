@@ -33,6 +33,9 @@ pub enum StoreError {
         /// What was asked for.
         what: String,
     },
+    /// No position of the log has this name.
+    #[error("no point {0} is in the store; `rowhouse backup list --points` prints those that are")]
+    NoPoint(String),
     /// It is there already, and nothing is replaced.
     #[error("{what} exists already; choose another name")]
     Exists {
@@ -123,7 +126,7 @@ impl StoreError {
     /// Whether the store's content is at fault rather than the way to it.
     #[must_use]
     pub fn is_damage(&self) -> bool {
-        matches!(self, Self::Corrupt { .. } | Self::NotFound { .. })
+        matches!(self, Self::Corrupt { .. } | Self::NotFound { .. } | Self::NoPoint(_))
     }
 }
 

@@ -160,6 +160,11 @@ impl Verifier<'_> {
                 self.found.damage.push(Damage { object: what, chunk: None, why: "it is missing".to_owned() });
                 Ok(())
             }
+            StoreError::NoPoint(name) => {
+                let object = format!("the point {name}");
+                self.found.damage.push(Damage { object, chunk: None, why: "it is missing".to_owned() });
+                Ok(())
+            }
             StoreError::WrongKey { what: object, recipients } => {
                 self.found.closed.push(Closed { object, recipients });
                 Ok(())

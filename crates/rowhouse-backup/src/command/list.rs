@@ -159,7 +159,7 @@ fn text(store: &Store, lines: &[Line], now: OffsetDateTime) -> String {
         "stored",
         "verified",
         "drilled",
-        "restores to",
+        "restores at least to",
         "label",
     ]);
     for Line { listed, coverage } in lines {
@@ -186,7 +186,8 @@ fn text(store: &Store, lines: &[Line], now: OffsetDateTime) -> String {
     format!("{table}{}", unreadable.collect::<String>())
 }
 
-/// The position, and when the store got the log up to it; a dump restores to its own moment.
+/// The end of the whole segments, and when the store got them: pieces of the next one are not counted, and are restored as well. A dump
+/// restores to its own moment.
 fn reaches(manifest: &Manifest, to: Option<Lsn>, coverage: Option<&Coverage>) -> String {
     let moment = |time: OffsetDateTime| at(time.replace_nanosecond(0).unwrap_or(time)).unwrap_or_default();
     match (manifest.kind, to) {

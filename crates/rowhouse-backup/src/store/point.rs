@@ -46,14 +46,12 @@ impl Store {
     /// Finds a position by its name.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], [`StoreError::Corrupt`], [`StoreError::WrongKey`].
+    /// [`StoreError::NoPoint`], [`StoreError::Corrupt`], [`StoreError::WrongKey`].
     pub async fn get_point(&self, name: &str) -> Result<Point, StoreError> {
         require_name(name)?;
         let path = path(name);
         let bytes = match self.0.blobs.get(&path, MAX_DOCUMENT).await {
-            Err(StoreError::NotFound { .. }) => {
-                return Err(StoreError::NotFound { what: format!("a point {name}") });
-            }
+            Err(StoreError::NotFound { .. }) => return Err(StoreError::NoPoint(name.to_owned())),
             bytes => bytes?,
         };
         let document = Document::read(&path, &bytes)?;

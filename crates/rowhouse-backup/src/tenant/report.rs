@@ -105,9 +105,59 @@ impl Outcome {
                 "tenant {tenant}: {rows} written: {inserted} inserted, {updated} given their former values, {deleted} removed"
             );
         }
-        let missing = counted(sum(|table| table.missing), "row is", "rows are");
+        let lost = counted(sum(|one| one.missing), "row is", "rows are");
+        let changed = counted(sum(|one| one.changed), "row has", "rows have");
+        let newer = counted(sum(|one| one.only_live), "row was", "rows were");
+        let hints = self.hints();
         format!(
-            "tenant {tenant}: {missing} missing; nothing was changed. To bring them back: add --apply --yes"
+            "tenant {tenant}: {lost} missing, {changed} changed, {newer} made since; nothing was changed{hints}"
         )
+    }
+
+    /// Which options would change something.
+    fn hints(&self) -> String {
+        let sum = |is_meant: fn(Group) -> bool, field: fn(&TableReport) -> u64| {
+            self.tables.iter().filter(|one| is_meant(one.group)).map(field).sum::<u64>()
+        };
+        let hints = [
+            (sum(|group| group != Group::Members, |one| one.missing), "To bring back what is missing", ""),
+            (sum(|group| group == Group::Members, |one| one.missing), "To bring back members", " --members"),
+            (
+                sum(|group| group != Group::Members, |one| one.changed),
+                "To give what has changed its former values",
+                " --overwrite",
+            ),
+            (
+                sum(|group| group == Group::Data, |one| one.only_live),
+                "To remove what was made since",
+                " --delete-newer",
+            ),
+        ];
+        let useful = hints.iter().filter(|(rows, ..)| *rows > 0);
+        useful.map(|(_, what, option)| format!("\n{what}: add --apply --yes{option}")).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rowhouse_kernel::TenantId;
+
+    use super::{Group, Outcome, TableReport};
+
+    fn compared(missing: u64, changed: u64, only_live: u64) -> String {
+        let table = TableReport { missing, changed, only_live, ..TableReport::new("notes", Group::Data) };
+        let (tenant, backup) = (TenantId(uuid::Uuid::nil()), String::new());
+        Outcome { tenant, backup, applied: false, tables: vec![table], refusals: Vec::new() }.verdict()
+    }
+
+    #[test]
+    fn verdict_names_the_options_that_would_change_something() {
+        let same = compared(0, 0, 0);
+        assert!(same.ends_with("; nothing was changed"), "{same}");
+        let changed = compared(0, 1, 0);
+        assert!(changed.contains("1 row has changed") && !changed.contains("missing: add"), "{changed}");
+        assert!(changed.ends_with("former values: add --apply --yes --overwrite"), "{changed}");
+        let all = compared(2, 1, 3);
+        assert!(all.contains("missing: add --apply --yes\n") && all.contains(" --delete-newer"), "{all}");
     }
 }

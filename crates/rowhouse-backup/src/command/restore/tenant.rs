@@ -17,13 +17,13 @@ pub(super) struct TenantArgs {
     #[arg(long, requires = "tenant", requires = "yes")]
     apply: bool,
     /// Also give rows that have changed since their former values
-    #[arg(long, requires = "tenant")]
+    #[arg(long, requires = "apply")]
     overwrite: bool,
     /// Also remove the tenant's rows that were made since
-    #[arg(long, requires = "tenant")]
+    #[arg(long, requires = "apply")]
     delete_newer: bool,
     /// Also bring back members who were removed since, with their entitlements
-    #[arg(long, requires = "tenant")]
+    #[arg(long, requires = "apply")]
     members: bool,
 }
 
