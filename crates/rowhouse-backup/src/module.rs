@@ -13,11 +13,11 @@ use crate::{command, copy, drill, pgbackrest, receiver, schedule};
 #[derive(Debug, Clone, Copy)]
 pub struct BackupModule;
 
-const METRICS: [Metric; 10] = {
+const METRICS: [Metric; 11] = {
     let [a, b, c, d] = receiver::METRICS;
-    let [e, f, g, h, i] = schedule::METRICS;
-    let [j] = drill::schedule::METRICS;
-    [a, b, c, d, e, f, g, h, i, j]
+    let [e, f, g, h, i, j] = schedule::METRICS;
+    let [k] = drill::schedule::METRICS;
+    [a, b, c, d, e, f, g, h, i, j, k]
 };
 
 impl Module for BackupModule {

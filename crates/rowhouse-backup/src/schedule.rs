@@ -86,6 +86,8 @@ struct Work {
 
 impl Work {
     async fn run(&self, heartbeat: &Heartbeat) {
+        // The first failure has to be an increase.
+        counter!("rowhouse_backup_failures_total").absolute(0);
         loop {
             let done = heartbeat.idle(self.turn()).await;
             let pause = if done.is_ok() { PAUSE } else { RETRY };

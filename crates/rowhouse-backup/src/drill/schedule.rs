@@ -149,7 +149,11 @@ impl Work {
         let late = |_| CannotRun::because(format!("not done within {LIMIT:?}"));
         let output = tokio::time::timeout(LIMIT, command.output()).await.map_err(late)??;
         match output.status.code() {
-            Some(0 | 1) => Ok(()),
+            Some(0) => Ok(()),
+            Some(1) => {
+                tracing::warn!("the scheduled drill has failed: `rowhouse drill list` names its report");
+                Ok(())
+            }
             _ => {
                 let said = String::from_utf8_lossy(&output.stderr);
                 Err(CannotRun::because(said.lines().next_back().unwrap_or("it was killed").to_owned()))
@@ -203,7 +207,7 @@ mod tests {
     fn drill_is_due_once_a_month_has_begun_since_the_last_whatever_came_of_it() {
         let cron = Cron::parse("0 4 1 * *", "UTC").unwrap();
         let at = datetime!(2026-11-28 02:00 UTC);
-        let drilled = Record { at, good: false, details: Value::Null };
+        let drilled = Record { at, good: false, last_good_at: None, details: Value::Null };
         let state = BackupState { verified: None, drilled: Some(drilled) };
         let id = BackupId::at(at, [1, 2, 3]);
         let one = Listed { id, condition: Condition::Incomplete, stored_bytes: 1, modified: at, state };

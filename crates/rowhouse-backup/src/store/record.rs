@@ -40,6 +40,9 @@ pub struct Record {
     pub at: OffsetDateTime,
     /// Whether it went well.
     pub good: bool,
+    /// When it last went well, whatever came of it since.
+    #[serde(with = "time::serde::rfc3339::option", default)]
+    pub last_good_at: Option<OffsetDateTime>,
     /// What whoever did it wants to keep.
     pub details: Value,
 }
@@ -66,7 +69,10 @@ impl Store {
         details: Value,
     ) -> Result<(), StoreError> {
         let (_, key) = self.manifest(id).await?;
-        let (path, record) = (path(id, deed), Record { at: self.now(), good, details });
+        let former = self.undamaged(id, deed, &key).await?;
+        let at = self.now();
+        let last_good_at = if good { Some(at) } else { former.and_then(|former| former.last_good_at) };
+        let (path, record) = (path(id, deed), Record { at, good, last_good_at, details });
         let bytes = document::write(&path, &record, &key)?;
         self.put(&path, bytes.into(), Put::Replace).await
     }
@@ -77,11 +83,22 @@ impl Store {
     /// If the store does not answer.
     pub async fn state(&self, id: &BackupId) -> Result<BackupState, StoreError> {
         let (_, key) = self.manifest(id).await?;
-        let read = async |deed| match self.read_record(id, deed, &key).await {
+        Ok(BackupState {
+            verified: self.undamaged(id, Deed::Verified, &key).await?,
+            drilled: self.undamaged(id, Deed::Drilled, &key).await?,
+        })
+    }
+
+    async fn undamaged(
+        &self,
+        id: &BackupId,
+        deed: Deed,
+        key: &DataKey,
+    ) -> Result<Option<Record>, StoreError> {
+        match self.read_record(id, deed, key).await {
             Err(StoreError::Corrupt { .. }) => Ok(None),
             found => found,
-        };
-        Ok(BackupState { verified: read(Deed::Verified).await?, drilled: read(Deed::Drilled).await? })
+        }
     }
 
     /// Fails if a record is there and damaged.

@@ -1,6 +1,6 @@
 //! What the commands say of a store: of keys, points, labels, and of nothing at all.
 
-use rowhouse_backup::{Lsn, Point, Store, StoreError};
+use rowhouse_backup::{Deed, Lsn, Point, Store, StoreError};
 use rowhouse_kernel::Clock;
 
 use crate::command::run;
@@ -23,6 +23,40 @@ async fn list_has_labels_times_and_points() {
     let points = run(&project, &["list", "--points"]).await.unwrap();
     assert_eq!(points.json["points"][0]["name"], "before-import");
     assert!(points.text.contains("before-import") && points.text.contains("0/63"), "{}", points.text);
+}
+
+#[tokio::test]
+async fn point_that_is_not_there_leads_to_the_list_of_points() {
+    let scene = Scene::new(77);
+    back_up(&scene.store(), &[("base.tar", b"x".to_vec())], (1, 2)).await;
+    let into = scene.project().root().join("into");
+    let restore = ["restore", "--name", "nope", "--into", into.to_str().unwrap()];
+    let why = run(scene.project().root(), &restore).await.unwrap_err();
+    assert!(why.contains("nope") && why.contains("`rowhouse backup list --points`"), "{why}");
+}
+
+#[tokio::test]
+async fn options_that_only_writing_has_a_use_for_need_it() {
+    let scene = Scene::new(78);
+    for option in ["--overwrite", "--delete-newer", "--members"] {
+        let alone = run(scene.project().root(), &["restore", "--tenant", "acme", option, "--yes"]).await;
+        assert!(alone.is_err_and(|why| why.contains("--apply")), "{option}");
+    }
+}
+
+#[tokio::test]
+async fn drill_that_fails_does_not_make_the_last_good_one_forgotten() {
+    let scene = Scene::new(79);
+    let made = back_up(&scene.store(), &[("base.tar", b"x".to_vec())], (1, 2)).await;
+    let drilled = async |good| {
+        scene.store().record(&made.id, Deed::Drilled, good, serde_json::json!({})).await.unwrap();
+        scene.store().state(&made.id).await.unwrap().drilled.unwrap()
+    };
+    let good = drilled(true).await;
+    scene.clock.advance(time::Duration::days(1));
+    for failed in [drilled(false).await, drilled(false).await] {
+        assert_eq!((failed.good, failed.last_good_at), (false, Some(good.at)));
+    }
 }
 
 #[tokio::test]
