@@ -3,7 +3,7 @@
 //! Which kinds of jobs there are is said in `declared`; how jobs are fetched and completed is left to `crate::worker`.
 
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rowhouse_db::{Control, DbSettings, Following, ListenHub, follow};
@@ -113,7 +113,7 @@ impl Starter {
     }
 
     /// Tries until it works; nothing once the process is to stop.
-    async fn start(&self, heartbeat: &Heartbeat) -> Option<Worker> {
+    async fn start(&self, working: &Working, heartbeat: &Heartbeat) -> Option<Worker> {
         let mut pause = SHORTEST_PAUSE;
         loop {
             let attempt = async {
@@ -124,8 +124,8 @@ impl Starter {
             };
             match attempt.await? {
                 Ok(Ok(worker)) => return Some(worker),
-                Ok(Err(error)) => tracing::warn!(%error, "the worker cannot start yet"),
-                Err(late) => tracing::warn!(%late, "the worker cannot start yet"),
+                Ok(Err(error)) => working.waits(error.to_string()),
+                Err(late) => working.waits(late.to_string()),
             }
             heartbeat.sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
@@ -167,11 +167,29 @@ impl Starter {
 
 /// The worker that runs now, if there is one.
 #[derive(Default)]
-pub(super) struct Working(Mutex<Option<(Pulse, Wake)>>);
+pub(super) struct Working {
+    worker: Mutex<Option<(Pulse, Wake)>>,
+    /// Why the last attempt to start one failed.
+    waits_for: Mutex<Option<String>>,
+}
 
 impl Working {
     fn set(&self, worker: Option<(Pulse, Wake)>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = worker;
+        *self.worker() = worker;
+        *self.waits_for.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    fn worker(&self) -> MutexGuard<'_, Option<(Pulse, Wake)>> {
+        self.worker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Logged once, however often it is tried.
+    fn waits(&self, why: String) {
+        let mut waits_for = self.waits_for.lock().unwrap_or_else(PoisonError::into_inner);
+        if waits_for.as_ref() != Some(&why) {
+            tracing::warn!("the worker cannot start yet: {why}");
+            *waits_for = Some(why);
+        }
     }
 
     /// Makes the worker look at once for jobs of that kind.
@@ -182,14 +200,16 @@ impl Working {
     }
 
     fn wake_handle(&self) -> Option<Wake> {
-        let running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        running.as_ref().map(|(_, wake)| wake.clone())
+        self.worker().as_ref().map(|(_, wake)| wake.clone())
     }
 
     /// Whether the database has heard from the worker lately, and the worker does its work.
     pub(super) fn check(&self) -> Result<(), String> {
-        match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
-            None => Err("the worker has not started yet".to_owned()),
+        match &*self.worker() {
+            None => Err(match &*self.waits_for.lock().unwrap_or_else(PoisonError::into_inner) {
+                None => "the worker has not started yet".to_owned(),
+                Some(why) => format!("the worker has not started yet: {why}"),
+            }),
             Some((pulse, _)) if pulse.age() >= SILENCE => {
                 Err("the database has not heard from the worker lately".to_owned())
             }
@@ -209,7 +229,7 @@ pub(super) async fn live(
     heartbeat: Heartbeat,
     drain_timeout: Duration,
 ) -> Result<(), &'static str> {
-    let Some(worker) = starter.start(&heartbeat).await else { return Ok(()) };
+    let Some(worker) = starter.start(&working, &heartbeat).await else { return Ok(()) };
     working.set(Some((worker.pulse(), worker.wake())));
     let watched = async {
         while !worker.has_failed() {
@@ -235,4 +255,20 @@ pub(super) async fn cancel_jobs(hub: ListenHub, working: Arc<Working>, heartbeat
         Ok::<(), Infallible>(())
     };
     follow(&hub, CANCELLATIONS, look, || heartbeat.beat()).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Working;
+
+    #[test]
+    fn check_says_why_no_worker_has_started() {
+        let working = Working::default();
+        assert_eq!(working.check(), Err("the worker has not started yet".to_owned()));
+        working.waits("this database is a copy".to_owned());
+        let why = "the worker has not started yet: this database is a copy";
+        assert_eq!(working.check(), Err(why.to_owned()));
+        working.set(None);
+        assert_eq!(working.check(), Err("the worker has not started yet".to_owned()));
+    }
 }
