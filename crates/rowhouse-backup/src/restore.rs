@@ -6,6 +6,7 @@ mod config;
 pub(crate) mod foreign;
 mod log;
 pub(crate) mod logical;
+pub(crate) mod outside;
 pub(crate) mod password;
 mod target;
 mod unpack;
@@ -16,7 +17,8 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 use rowhouse_db::embedded::{
-    Account, ClusterPaths, EmbeddedError, RESTORING, Temporary, prepare_folder, require_binaries, stop_orphan,
+    Account, ClusterPaths, EXCHANGED, EmbeddedError, RESTORING, Temporary, prepare_folder, require_binaries,
+    stop_orphan, warn_of_exchanged,
 };
 use rowhouse_kernel::SharedClock;
 use rowhouse_module::{CannotRun, Project, shell_word};
@@ -102,6 +104,7 @@ pub(crate) async fn restore(
     let (paths, account) = prepare_folder(project.root())?;
     // Whoever restores here holds a lock on it, so such a server is that of one that was killed.
     stop_orphan(&paths.home.join(RESTORING)).await?;
+    warn_of_exchanged(&paths.home);
     let paths = Place::of(paths, &manifest);
     let wal = target::Wal::find(store, &manifest, target).await?;
     require_room(&paths.folder, manifest.bytes() + wal.bytes())?;
@@ -157,7 +160,10 @@ impl Place {
         let home = self.folder;
         let data = home.join("data");
         match aside.filter(|_| data.exists()) {
-            Some(name) => exchange(&home.join(RESTORING), &data, &home.join(name))?,
+            Some(name) => {
+                let between = home.join(format!("{EXCHANGED}{}", name.trim_start_matches("data.before-")));
+                exchange(&home.join(RESTORING), &data, (&between, &home.join(name)))?;
+            }
             None => std::fs::rename(home.join(RESTORING), &data)?,
         }
         for file in [&self.cluster.log, &home.join("access.conf")] {
@@ -169,16 +175,16 @@ impl Place {
 }
 
 /// Puts `restored` into the place of `data`, which becomes `aside`. At each moment there is a whole `data`: a kill in between
-/// leaves the former, or has them exchanged already.
-fn exchange(restored: &Path, data: &Path, aside: &Path) -> std::io::Result<()> {
-    std::fs::rename(restored, aside)?;
-    match renameat2(AT_FDCWD, aside, AT_FDCWD, data, RenameFlags::RENAME_EXCHANGE) {
-        Ok(()) => return Ok(()),
+/// leaves the former, or has them exchanged already. Then `between` is the other: only the former data are ever named `aside`.
+fn exchange(restored: &Path, data: &Path, (between, aside): (&Path, &Path)) -> std::io::Result<()> {
+    std::fs::rename(restored, between)?;
+    match renameat2(AT_FDCWD, between, AT_FDCWD, data, RenameFlags::RENAME_EXCHANGE) {
+        Ok(()) => return std::fs::rename(between, aside),
         // The file system cannot. A kill between the next two leaves the former data under this name.
         Err(Errno::EINVAL | Errno::ENOSYS | Errno::EOPNOTSUPP) => {}
         Err(error) => return Err(error.into()),
     }
-    std::fs::rename(aside, restored)?;
+    std::fs::rename(between, restored)?;
     std::fs::rename(data, aside)?;
     std::fs::rename(restored, data)
 }

@@ -201,7 +201,7 @@ pub(crate) fn port(ports: &[u16], at: usize) -> u16 {
 }
 
 /// Everything but letters and digits as `%XX` (RFC 3986 section 2.1).
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte.is_ascii_alphanumeric() {
             true => char::from(byte).to_string(),

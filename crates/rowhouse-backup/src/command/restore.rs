@@ -21,7 +21,7 @@ use time::format_description::well_known::Rfc3339;
 use super::{KeyArgs, backup_id, reader};
 use crate::interrupt::interruptible;
 use crate::receiver::{Receiver, Status, save_interval};
-use crate::restore::{Phases, Restored, Target, complete, locate, password, restore, restore_project};
+use crate::restore::{Phases, Restored, Target, complete, locate, outside, restore, restore_project};
 use crate::secure::{Secured, secure};
 use crate::settings::BackupSettings;
 use crate::source::Source;
@@ -79,17 +79,17 @@ pub(super) async fn run(context: &CommandContext, args: &RestoreArgs) -> Result<
     let aside = place.aside.as_deref();
     let restored = async {
         let restored = restore(&store, &reader, &target, (&place.project, aside), &context.clock).await?;
-        let mut missing = Vec::new();
+        let mut said = Said::default();
         if aside.is_none() {
             restore_project(&reader, place.project.root()).await?;
             let (from, to) = (&context.project, &place.project);
-            missing = complete((&store, &restored.manifest), &restored.applied, (from, to)).await?;
-            set_passwords(context, to, &restored).await?;
+            said.missing = complete((&store, &restored.manifest), &restored.applied, (from, to)).await?;
+            said.renamed = prepare_outside(context, to, &restored).await?;
         }
-        Ok((restored, missing))
+        Ok((restored, said))
     };
     match interruptible(context, restored).await {
-        Ok((restored, missing)) => Ok(outcome(&place, &restored, (&target, secured), &missing)),
+        Ok((restored, said)) => Ok(outcome(&place, &restored, (&target, secured), &said)),
         Err(error) => {
             place.clear();
             Err(error)
@@ -221,32 +221,37 @@ fn require_own(folder: &Path) -> Result<(), CannotRun> {
     }
 }
 
-/// `up` signs in with the project's own passwords. A cluster that it has created has them; any other gets them.
-async fn set_passwords(
+/// A cluster that `up` has created is as it needs it; any other is made so.
+async fn prepare_outside(
     context: &CommandContext,
     project: &Project,
     restored: &Restored,
-) -> Result<(), CannotRun> {
-    if restored.details.is_embedded {
-        return Ok(());
+) -> Result<Option<String>, CannotRun> {
+    let details = &restored.details;
+    if details.is_embedded {
+        return Ok(None);
     }
     let secrets = Secrets::ensure(project, &*context.rng)?;
-    let superuser = &restored.details.superuser;
     let mut server = rowhouse_db::embedded::Temporary::start(&restored.paths, &restored.account, &[])?;
-    let done = async {
-        let client = server.connect(superuser).await?;
-        password::set(&client, &secrets).await
-    };
-    let done = done.await;
+    let done = outside::prepare(&mut server, (&details.superuser, &details.database), &secrets).await;
     server.stop().await;
     done
+}
+
+/// What a copy needs to be known of.
+#[derive(Default)]
+struct Said {
+    /// Migrations whose files are nowhere.
+    missing: Vec<String>,
+    /// Databases that were renamed.
+    renamed: Option<String>,
 }
 
 fn outcome(
     place: &Place,
     restored: &Restored,
     (target, secured): (&Target, Secured),
-    missing: &[String],
+    Said { missing, renamed }: &Said,
 ) -> CommandOutcome {
     let Restored { manifest, phases, heartbeat, .. } = restored;
     let heartbeat = heartbeat.and_then(|at| at.format(&Rfc3339).ok());
@@ -254,7 +259,7 @@ fn outcome(
     let document = json!({
         "backup": manifest.id, "target": target.to_string(), "folder": folder.display().to_string(),
         "last_heartbeat": heartbeat, "secured": secured == Secured::Yes, "seconds": seconds(phases),
-        "is_copy": place.aside.is_none(), "missing_migrations": missing,
+        "is_copy": place.aside.is_none(), "missing_migrations": missing, "renamed": renamed,
     });
     let start = if place.aside.is_some() {
         place.project.dir_option()
@@ -267,6 +272,7 @@ fn outcome(
             "\nit is a copy: its jobs, mails and schedules rest until: rowhouse backup activate --yes{start}"
         )
     });
+    let renamed = renamed.as_ref().map(|renamed| format!("\n{renamed}")).unwrap_or_default();
     let missing: String = missing
         .iter()
         .map(|name| {
@@ -274,7 +280,7 @@ fn outcome(
         })
         .collect();
     let text = format!(
-        "restored {} up to {target}{}{}{}{missing}\nstart it with: rowhouse up{start}",
+        "restored {} up to {target}{}{}{}{missing}{renamed}\nstart it with: rowhouse up{start}",
         manifest.id,
         heartbeat.map(|at| format!("; the last heartbeat in it is of {at}")).unwrap_or_default(),
         aside.unwrap_or_default(),

@@ -8,7 +8,7 @@ use rowhouse_db::embedded::{Account, ClusterPaths, Temporary};
 use rowhouse_kernel::Rng;
 use rowhouse_module::{CannotRun, Project, Secrets};
 
-use super::{config, password};
+use super::{config, outside};
 use crate::base::{Details, copy_files};
 use crate::state;
 
@@ -23,13 +23,14 @@ pub(crate) struct Copy<'a> {
     pub(crate) of: &'a str,
 }
 
-/// Replays, gives the copy its configuration, and shuts it down. `from` is the project whose files and keys it gets.
+/// Replays, gives the copy its configuration, and shuts it down; says what was renamed in it. `from` is the project whose files
+/// and keys it gets.
 pub(crate) async fn adopt(
     (paths, account): (&ClusterPaths, &Account),
     (from, project): (&Project, &Project),
     copy: &Copy<'_>,
     rng: &dyn Rng,
-) -> Result<(), CannotRun> {
+) -> Result<Option<String>, CannotRun> {
     copy_files(from, project)?;
     let secrets = Secrets::ensure(project, rng)?;
     let details = Details {
@@ -44,13 +45,11 @@ pub(crate) async fn adopt(
     let mut server = Temporary::start(paths, account, &[("hot_standby", "off".to_owned())])?;
     let done = async {
         let client = server.promoted(SUPERUSER).await?;
-        // The copy's log does not belong into the original's archive.
-        client.batch_execute("alter system set archive_mode = off").await.map_err(DbError::from)?;
-        password::set(&client, &secrets).await?;
         let project = rowhouse_db::connect(&server.url(SUPERUSER, copy.database)).await?;
         state::mark_copy(&project, copy.of).await?;
         client.batch_execute("checkpoint").await.map_err(DbError::from)?;
-        Ok(())
+        drop((client, project));
+        outside::prepare(&mut server, (SUPERUSER, copy.database), &secrets).await
     };
     let done = done.await;
     server.stop().await;

@@ -6,6 +6,9 @@ use tokio_postgres::Client;
 
 /// Gives the logins that are there the project's own, with which `up` signs in.
 pub(crate) async fn set(client: &Client, secrets: &Secrets) -> Result<(), CannotRun> {
+    // The lines of access that it gets take no other.
+    let hash = "set password_encryption = 'scram-sha-256'";
+    client.batch_execute(hash).await.map_err(DbError::from)?;
     for (role, password) in [
         ("postgres", &secrets.postgres),
         ("rowhouse", &secrets.rowhouse),

@@ -30,9 +30,17 @@ fn restored_data_take_the_place_of_the_former_ones_which_stay_aside() {
         std::fs::create_dir(place).unwrap();
         std::fs::write(place.join("mark"), what).unwrap();
     }
-    exchange(&restored, &data, &aside).unwrap();
+    let between = folder.path().join("data.restored-1");
+    exchange(&restored, &data, (&between, &aside)).unwrap();
     let read = |place: &std::path::Path| std::fs::read_to_string(place.join("mark")).unwrap();
     assert_eq!((read(&data), read(&aside), restored.exists()), ("new".to_owned(), "old".to_owned(), false));
+    assert!(!between.exists());
+
+    // Interrupted before the last step: what is restored is never called the former data.
+    std::fs::create_dir(&restored).unwrap();
+    std::fs::write(restored.join("mark"), "newer").unwrap();
+    exchange(&restored, &data, (&between, &aside)).unwrap_err();
+    assert_eq!([&data, &between, &aside].map(|place| read(place)), ["newer", "new", "old"]);
 }
 
 #[test]

@@ -1,10 +1,13 @@
 //! Physical backups of clusters that are not as `up` makes them.
 
+use std::io::Write;
 use std::path::Path;
+use std::time::Duration;
 
-use rowhouse_db::embedded::{Account, Temporary, prepare_folder};
+use rowhouse_db::embedded::{Account, Embedded, Temporary, prepare_folder};
 use rowhouse_db::migrate::Migration;
-use rowhouse_kernel::Secret;
+use rowhouse_kernel::{Secret, SystemRng};
+use rowhouse_module::{Project, Secrets};
 use rowhouse_testkit::Cluster;
 use tokio_postgres::Client;
 
@@ -116,4 +119,69 @@ async fn server_without_write_ahead_log_for_backups_is_dumped_with_the_remedy() 
     let forced = Folder::on(&cluster.url("postgres", "postgres"), "method = \"physical\"");
     let why = forced.refused(&["create"]).await;
     assert!(why.contains("set wal_level to replica"), "{why}");
+}
+
+/// What a server elsewhere may be configured to do. It runs already, and has not read this.
+const ELSEWHERE: &str = "
+archive_mode = on
+archive_command = 'false'
+synchronous_standby_names = 'gone'
+lc_messages = 'xx_XX.UTF-8'
+lc_monetary = 'xx_XX.UTF-8'
+lc_numeric = 'xx_XX.UTF-8'
+lc_time = 'xx_XX.UTF-8'
+";
+
+/// A server with another superuser and a database whose name has to be escaped.
+async fn elsewhere(cluster: &Cluster) -> Folder {
+    let client = connect(&cluster.url("postgres", "postgres")).await;
+    client.batch_execute("create database \"my app%41\"").await.unwrap();
+    client.batch_execute("create role helper superuser login password 'test'").await.unwrap();
+    drop(client);
+    let client = connect(&cluster.url("helper", "my%20app%2541")).await;
+    let rows = "alter role postgres rename to boss;
+                create table public.notes (n int); insert into public.notes select generate_series(1, 7)";
+    client.batch_execute(rows).await.unwrap();
+    let data = cluster.folder().join("data");
+    let mut settings = std::fs::OpenOptions::new().append(true).open(data.join("postgresql.conf")).unwrap();
+    settings.write_all(ELSEWHERE.as_bytes()).unwrap();
+    std::fs::write(data.join("pg_hba.conf"), "local all all peer\n").unwrap();
+    Folder::on(&cluster.url("boss", "my%20app%2541"), "")
+}
+
+/// A port that nobody listens on.
+fn free_port() -> u16 {
+    std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+}
+
+#[tokio::test]
+async fn copy_of_a_cluster_elsewhere_is_served_and_does_not_act_as_the_original() {
+    let cluster = Cluster::start();
+    let folder = elsewhere(&cluster).await;
+    folder.done(&["create"]).await;
+    let into = tempfile::Builder::new().prefix("rhb-").tempdir_in("/tmp").unwrap();
+    let restored = folder.done(&["restore", "--into", into.path().to_str().unwrap()]).await;
+    assert!(restored.text.contains("my app%41 was renamed"), "{}", restored.text);
+
+    let project = Project::open(into.path()).unwrap();
+    let secrets = Secrets::ensure(&project, &SystemRng).unwrap();
+    let server = Embedded::start(into.path(), free_port(), &secrets.postgres, |_| {}).await.unwrap();
+    let client = connect(server.endpoint.socket_url("postgres", &secrets.postgres).expose()).await;
+    let sql = "select count(*), current_setting('archive_mode'), current_setting('lc_messages'),
+                      (select count(*) from pg_database where datname = 'postgres_before')
+               from public.notes";
+    let row = client.query_one(sql, &[]).await.unwrap();
+    assert_eq!((row.get(0), row.get(1), row.get(2), row.get(3)), (7_i64, "off", "C", 1_i64));
+    client.batch_execute("insert into public.notes values (8)").await.unwrap();
+    drop(client);
+    let paths = server.paths.clone();
+    server.stop().await;
+
+    // A server that takes no sign-in is not waited for.
+    std::fs::write(paths.data.join("pg_hba.conf"), "local all all reject\n").unwrap();
+    let started = Embedded::start(into.path(), free_port(), &secrets.postgres, |_| {});
+    let started = tokio::time::timeout(Duration::from_secs(60), started).await.unwrap();
+    let why = started.unwrap_err().to_string();
+    assert!(why.contains("pg_hba.conf needs the line"), "{why}");
+    std::fs::remove_dir_all(&paths.home).unwrap();
 }

@@ -15,6 +15,8 @@ use super::{ClusterPaths, EmbeddedError, io, postmaster};
 
 /// Name of a data directory that is being restored, and not whole yet.
 pub const RESTORING: &str = "data.restoring";
+/// How the name begins of what is exchanged with `data` at the end of a restore in place.
+pub const EXCHANGED: &str = "data.restored-";
 /// For projects in folders that the server's account cannot enter.
 const ELSEWHERE: &str = "/var/lib/rowhouse";
 /// Unix socket paths end at 107 bytes; the socket's name takes some twenty.
@@ -89,6 +91,7 @@ pub(super) async fn set_aside_removed(project: &Path) -> Result<(), EmbeddedErro
 pub(super) async fn end_restore(paths: &ClusterPaths) -> Result<(), EmbeddedError> {
     let restoring = paths.home.join(RESTORING);
     postmaster::stop_orphan(&restoring).await?;
+    warn_of_exchanged(&paths.home);
     match restoring.is_dir() && !paths.data.is_dir() {
         false => Ok(()),
         true => Err(EmbeddedError::Failed {
@@ -98,6 +101,18 @@ pub(super) async fn end_restore(paths: &ClusterPaths) -> Result<(), EmbeddedErro
                 restoring.display()
             ),
         }),
+    }
+}
+
+/// A restore in place that was killed at its end leaves one of the two data directories under a name that says neither.
+pub fn warn_of_exchanged(home: &Path) {
+    let entries = std::fs::read_dir(home).into_iter().flatten().filter_map(Result::ok);
+    for entry in entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(EXCHANGED)) {
+        tracing::warn!(
+            "a restore in place was interrupted at its end: {} is the former data or what was restored, and data is the \
+             other; look into the database before you remove either",
+            entry.path().display()
+        );
     }
 }
 

@@ -26,6 +26,8 @@ const START_TIMEOUT: Duration = Duration::from_secs(300);
 /// How often the server's log, its binary and orphaned processes are checked.
 const CARE_INTERVAL: Duration = Duration::from_secs(30);
 
+const NO_ACCESS: &str = "\n`up` signs in as the superuser postgres by password, over a Unix socket: pg_hba.conf needs the line: local all all scram-sha-256";
+const NO_DATABASE: &str = "\n`up` serves the database postgres: rename the project's database to that";
 const WRONG_PASSWORD: &str = "\nthe password in .rowhouse/keys/secrets.toml is not the one this database was created with: restore that file from a copy, or remove .rowhouse to begin anew without the data";
 
 /// The progress of start-up.
@@ -193,7 +195,7 @@ impl Launch {
         command.spawn().map(Postmaster).map_err(io("cannot start postgres"))
     }
 
-    /// Returns once a sign-in succeeds; fails at once if the password is refused.
+    /// Returns once a sign-in succeeds; fails at once if it is refused for good.
     async fn ready(&self) -> Result<(), EmbeddedError> {
         let url = self.endpoint.socket_url("postgres", &self.password);
         let target = crate::url::target(&url).map_err(|error| EmbeddedError::Failed {
@@ -206,13 +208,14 @@ impl Launch {
                     drop(connection);
                     return Ok(());
                 }
-                Err(error) if error.code() == Some(&SqlState::INVALID_PASSWORD) => {
-                    return Err(EmbeddedError::Failed {
-                        what: "signing in to the database server",
-                        log: DbError::from(error).to_string() + WRONG_PASSWORD,
-                    });
+                Err(error) => {
+                    if let Some(remedy) = error.code().and_then(remedy) {
+                        return Err(EmbeddedError::Failed {
+                            what: "signing in to the database server",
+                            log: DbError::from(error).to_string() + remedy,
+                        });
+                    }
                 }
-                Err(_) => {}
             }
             tokio::time::sleep(Duration::from_millis(15)).await;
         }
@@ -300,6 +303,16 @@ impl Care {
 /// Returns when the server is to stop, or when the sender is dropped.
 async fn stop_requested(stopped: &mut watch::Receiver<bool>) {
     let _sender_gone = stopped.wait_for(|stop| *stop).await;
+}
+
+/// What to do about a refusal that no waiting ends.
+fn remedy(code: &SqlState) -> Option<&'static str> {
+    match code {
+        code if *code == SqlState::INVALID_PASSWORD => Some(WRONG_PASSWORD),
+        code if *code == SqlState::INVALID_AUTHORIZATION_SPECIFICATION => Some(NO_ACCESS),
+        code if *code == SqlState::INVALID_CATALOG_NAME => Some(NO_DATABASE),
+        _ => None,
+    }
 }
 
 fn require_free(port: u16) -> Result<(), EmbeddedError> {

@@ -1,7 +1,8 @@
 //! A server that only this process reaches: over a Unix socket in a folder of its own, without passwords, for as long as
 //! it is needed. For recovering a copy of a cluster and looking into it; leaves what is in the copy to its callers.
 
-use std::io::Write;
+use std::error::Error;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::process::Stdio;
 use std::time::Duration;
@@ -9,22 +10,28 @@ use std::time::Duration;
 use nix::fcntl::OFlag;
 use rowhouse_kernel::Secret;
 use tokio::process::Command;
+use tokio::time::Instant;
 use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
 
 use super::account::Account;
 use super::binaries::find_binaries_for;
 use super::supervisor::Postmaster;
 use super::{ClusterPaths, EmbeddedError, Endpoint, io, log};
+use crate::error::DbError;
+use crate::url::escaped;
 
 /// In the socket's name only.
 const PORT: u16 = 5432;
 /// How often a starting server is asked.
 const POLL: Duration = Duration::from_millis(50);
+/// A server that has refused sign-ins for this long goes on refusing them.
+const REFUSED_LIMIT: Duration = Duration::from_secs(60);
 /// Everybody who can enter the socket's folder, which is the server's account alone.
 const ACCESS: &str = "local all all trust\n";
 
 /// What a copy must never do, whatever its configuration says: be reached from elsewhere, send WAL, mail logs.
-const SETTINGS: [(&str, &str); 17] = [
+const SETTINGS: [(&str, &str); 19] = [
     ("listen_addresses", ""),
     ("ssl", "off"),
     ("archive_mode", "off"),
@@ -33,6 +40,8 @@ const SETTINGS: [(&str, &str); 17] = [
     ("recovery_end_command", ""),
     ("external_pid_file", ""),
     ("shared_preload_libraries", ""),
+    ("session_preload_libraries", ""),
+    ("local_preload_libraries", ""),
     ("synchronous_standby_names", ""),
     ("logging_collector", "off"),
     ("log_destination", "stderr"),
@@ -91,22 +100,32 @@ impl Temporary {
     /// URL of a login.
     #[must_use]
     pub fn url(&self, user: &str, database: &str) -> Secret {
-        let url = self.endpoint.socket_url(user, &Secret::new(String::new()));
-        Secret::new(url.expose().trim_end_matches("/postgres").to_owned() + "/" + database)
+        let url = self.endpoint.socket_url(&escaped(user), &Secret::new(String::new()));
+        Secret::new(url.expose().trim_end_matches("/postgres").to_owned() + "/" + &escaped(database))
     }
 
     /// Waits until a superuser can sign in.
     ///
     /// # Errors
-    /// With the end of its log if the server ends before.
+    /// With the end of its log if the server ends before; with its refusal if it refuses for a minute.
     pub async fn connect(&mut self, superuser: &str) -> Result<Client, EmbeddedError> {
+        self.connect_within(superuser, REFUSED_LIMIT).await
+    }
+
+    async fn connect_within(&mut self, superuser: &str, limit: Duration) -> Result<Client, EmbeddedError> {
         let url = self.url(superuser, "postgres");
+        let mut refused = None;
         loop {
             if self.postmaster.has_ended() {
                 return Err(self.failed());
             }
-            if let Ok(client) = crate::connect(&url).await {
-                return Ok(client);
+            let error = match crate::connect(&url).await {
+                Ok(client) => return Ok(client),
+                Err(error) => error,
+            };
+            if !is_starting(&error) && refused.get_or_insert_with(Instant::now).elapsed() >= limit {
+                let what = "signing in to the server of the copy";
+                return Err(EmbeddedError::Failed { what, log: error.to_string() });
             }
             tokio::time::sleep(POLL).await;
         }
@@ -143,6 +162,17 @@ impl Temporary {
     }
 }
 
+/// Whether the server does not listen yet, or says that it starts or recovers.
+fn is_starting(error: &DbError) -> bool {
+    let Some(cause) = error.source().and_then(|cause| cause.downcast_ref::<tokio_postgres::Error>()) else {
+        return false;
+    };
+    let input = cause.source().and_then(|cause| cause.downcast_ref::<std::io::Error>());
+    cause.code() == Some(&SqlState::CANNOT_CONNECT_NOW)
+        || input
+            .is_some_and(|input| matches!(input.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused))
+}
+
 /// As root, never through a link that somebody else has put there.
 fn write_access(path: &std::path::Path, account: &Account) -> Result<(), EmbeddedError> {
     let failed = || io(format!("cannot write {}", path.display()));
@@ -153,3 +183,6 @@ fn write_access(path: &std::path::Path, account: &Account) -> Result<(), Embedde
     file.write_all(ACCESS.as_bytes()).map_err(failed())?;
     account.own(&file, path)
 }
+
+#[cfg(test)]
+mod tests;

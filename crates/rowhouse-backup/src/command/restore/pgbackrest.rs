@@ -38,16 +38,19 @@ pub(in crate::command) async fn run(
         let copy = Copy { database: &database, of: args.id.as_deref().unwrap_or(adapter.stanza()) };
         adopt((&paths, &account), (&context.project, &place.project), &copy, &*context.rng).await
     };
-    if let Err(error) = interruptible(context, work).await {
-        place.clear();
-        return Err(error);
-    }
+    let renamed = match interruptible(context, work).await {
+        Ok(renamed) => renamed,
+        Err(error) => {
+            place.clear();
+            return Err(error);
+        }
+    };
     let folder = place.project.root();
-    let document =
-        json!({ "backup": args.id, "stanza": adapter.stanza(), "target": target, "folder": folder });
+    let document = json!({ "backup": args.id, "stanza": adapter.stanza(), "target": target, "folder": folder, "renamed": renamed });
     let text = format!(
-        "restored from the stanza {}\nstart it with: rowhouse up --dir {}",
+        "restored from the stanza {}{}\nstart it with: rowhouse up --dir {}",
         adapter.stanza(),
+        renamed.map(|renamed| format!("\n{renamed}")).unwrap_or_default(),
         shell_word(folder)
     );
     Ok(CommandOutcome::yes(document, text))
