@@ -1,7 +1,10 @@
 //! A sign-in on the restored copy: our own program is started on it, and a user who was made for the drill signs in and is known by
-//! the token, so signing keys, passwords, sessions and the data plane's logins are what they were. No job runs, so nothing is sent.
+//! the token, so secrets, passwords, sessions and the data plane's logins are what they were. The copy signs with keys of its own, which
+//! the original does not know. No job runs, so nothing is sent.
 
+use std::fs::{File, OpenOptions};
 use std::net::TcpListener;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -27,11 +30,14 @@ const END_LIMIT: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(100);
 const REQUEST_LIMIT: Duration = Duration::from_secs(30);
 const PORT_ATTEMPTS: u32 = 50;
-/// Beside the API's port, those of captured mail.
-const OFFSETS: [u16; 2] = [3, 4];
+/// Beside the API's port, that of captured mail.
+const CAPTURE_OFFSET: u16 = 4;
 const LOG: &str = "drill.log";
 const USER: &str = "insert into auth.users (id, email, encrypted_password, email_confirmed_at, raw_app_meta_data) \
     values ($1, $2, $3, now(), '{\"provider\": \"email\", \"providers\": [\"email\"]}')";
+
+/// With them go the API keys that they have signed; `up` makes new ones.
+const FORGET_KEYS: &str = "delete from auth.signing_keys";
 
 /// Who signs in.
 struct Person {
@@ -47,6 +53,7 @@ pub(super) async fn sign_in(
     rng: &SharedRng,
 ) -> Check {
     let tried = async {
+        forget_keys(client).await?;
         let person = person(client, rng).await?;
         let mut program = Program::start(server, details, project)?;
         let answered = async {
@@ -58,6 +65,14 @@ pub(super) async fn sign_in(
         answered
     };
     tried.await.unwrap_or_else(|error: CannotRun| Check::failed(NAME, &error.to_string()))
+}
+
+/// The API keys that `up` shows are signed anew, and known to nobody who could revoke them: they must open this copy alone.
+async fn forget_keys(client: &Client) -> Result<(), CannotRun> {
+    let forgotten = client.execute(FORGET_KEYS, &[]).await;
+    forgotten.map(drop).map_err(|error| {
+        CannotRun::because(format!("its signing keys stay: {}", rowhouse_db::DbError::from(error)))
+    })
 }
 
 /// Made in the database, so that whoever may sign up does not matter.
@@ -90,7 +105,7 @@ impl Program {
     fn start(server: &Temporary, details: &Details, project: &Project) -> Result<Self, CannotRun> {
         let url = |login: &str| server.url(login, &details.database);
         let log = project.root().join(LOG);
-        let output = std::fs::File::create(&log)?;
+        let output = private_file(&log)?;
         let mut command = Command::new(own_program()?);
         command.args(["up", "--yes", "--host", "127.0.0.1", "--port", &free_port()?.to_string()]);
         command.arg("--dir").arg(project.root());
@@ -104,6 +119,8 @@ impl Program {
         ];
         over_copy(&mut command, &urls);
         command.env("ROWHOUSE_ENVIRONMENT", "development").env("ROWHOUSE_JOBS__WORKERS", "false");
+        // The original's listener, and its intruders.
+        command.env("ROWHOUSE_MAIL__SMTP_LISTEN", "127.0.0.1:0").env("ROWHOUSE_RLS__TRIPWIRES", "false");
         command.env_remove("PORT").env_remove("REDIS_URL");
         command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output).kill_on_drop(true);
         Ok(Self { child: command.spawn()?, log })
@@ -166,21 +183,57 @@ async fn ask(port: u16, person: &Person) -> Result<Check, CannotRun> {
     })
 }
 
+/// The log has the API keys of the copy.
+fn private_file(path: &Path) -> std::io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+}
+
 fn last_line(log: &Path) -> String {
     let text = std::fs::read_to_string(log).unwrap_or_default();
     text.lines().next_back().unwrap_or_default().to_owned()
 }
 
-/// A port that is free now, with those beside it.
+/// A port that is free now, with the one for captured mail.
 fn free_port() -> Result<u16, CannotRun> {
     for _ in 0..PORT_ATTEMPTS {
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let is_free = |offset: u16| {
-            port.checked_add(offset).is_some_and(|port| TcpListener::bind(("127.0.0.1", port)).is_ok())
-        };
-        if OFFSETS.into_iter().all(is_free) {
+        let api = TcpListener::bind("127.0.0.1:0")?;
+        let port = api.local_addr()?.port();
+        let beside = port.checked_add(CAPTURE_OFFSET);
+        if beside.is_some_and(|port| TcpListener::bind(("127.0.0.1", port)).is_ok()) {
             return Ok(port);
         }
     }
     Err(CannotRun::because("no port is free on 127.0.0.1"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use rowhouse_testkit::TestDatabase;
+
+    use super::{forget_keys, private_file};
+
+    const KEYS: &str = "insert into auth.signing_keys (kid, purpose, algorithm, status, public_jwk, private_sealed) \
+          values ('live', 'api', 'ES256', 'signing', '{}', ''); \
+        insert into auth.api_keys (id, kid, role, issued_at, expires_at) \
+          values (gen_random_uuid(), 'live', 'service_role', now(), now() + '10 years')";
+
+    #[tokio::test]
+    async fn copy_signs_nothing_with_the_keys_of_the_original() {
+        let client = TestDatabase::create().await.superuser().await;
+        client.batch_execute(KEYS).await.unwrap();
+        forget_keys(&client).await.unwrap();
+        let left = "select (select count(*) from auth.signing_keys) + (select count(*) from auth.api_keys)";
+        assert_eq!(client.query_one(left, &[]).await.unwrap().get::<_, i64>(0), 0);
+    }
+
+    #[test]
+    fn log_is_read_by_this_account_alone_and_replaces_no_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("drill.log");
+        let file = private_file(&log).unwrap();
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(private_file(&log).is_err());
+    }
 }

@@ -14,7 +14,7 @@ const LONGEST: u64 = 16 * 1024 * 1024;
 /// program may run as root.
 pub(super) fn open(paths: &ClusterPaths) -> Result<File, EmbeddedError> {
     let mut options = OpenOptions::new();
-    options.create(true).append(true).custom_flags(OFlag::O_NOFOLLOW.bits());
+    options.create(true).append(true).mode(0o600).custom_flags(OFlag::O_NOFOLLOW.bits());
     options.open(&paths.log).map_err(io("cannot open the server's log"))
 }
 
