@@ -8,6 +8,7 @@ mod log;
 pub(crate) mod logical;
 pub(crate) mod outside;
 pub(crate) mod password;
+pub(crate) mod subscription;
 mod target;
 mod unpack;
 
@@ -50,6 +51,15 @@ pub(crate) struct Restored {
     pub(crate) heartbeat: Option<time::OffsetDateTime>,
     /// The project's migrations that it has.
     pub(crate) applied: Vec<Applied>,
+    /// Those that were disabled since it is a copy.
+    pub(crate) subscriptions: Vec<String>,
+}
+
+/// What is found in a cluster once it was replayed.
+struct Found {
+    heartbeat: Option<time::OffsetDateTime>,
+    applied: Vec<Applied>,
+    subscriptions: Vec<String>,
 }
 
 /// The backup to begin with: the one that is asked for, else the newest that ends before the target.
@@ -118,10 +128,11 @@ pub(crate) async fn restore(
     config::write(&paths.cluster.data, &details, &account)?;
     let begun = Instant::now();
     let copy_of = aside.is_none().then_some(&manifest.id);
-    let (heartbeat, applied) = replay(&paths, &account, (&details, copy_of), target, wal.end()).await?;
+    let Found { heartbeat, applied, subscriptions } =
+        replay(&paths, &account, (&details, copy_of), target, wal.end()).await?;
     phases.push(("replay", begun.elapsed()));
     let cluster = paths.finish(aside)?;
-    Ok(Restored { manifest, details, paths: cluster, account, phases, heartbeat, applied })
+    Ok(Restored { manifest, details, paths: cluster, account, phases, heartbeat, applied, subscriptions })
 }
 
 /// Writes the project's own files, once its cluster is there.
@@ -218,7 +229,7 @@ async fn replay(
     (details, copy_of): (&Details, Option<&BackupId>),
     target: &Target,
     end: Option<rowhouse_db::replication::Lsn>,
-) -> Result<(Option<time::OffsetDateTime>, Vec<Applied>), CannotRun> {
+) -> Result<Found, CannotRun> {
     let mut settings = vec![
         ("restore_command", fetch_command(&paths.wal)),
         ("hot_standby", "on".to_owned()),
@@ -252,21 +263,27 @@ async fn look(
     client: &Client,
     (details, copy_of): (&Details, Option<&BackupId>),
     server: &Temporary,
-) -> Result<(Option<time::OffsetDateTime>, Vec<Applied>), CannotRun> {
+) -> Result<Found, CannotRun> {
     let failed = |error: tokio_postgres::Error| CannotRun::from(rowhouse_db::DbError::from(error));
     let project = rowhouse_db::connect(&server.url(&details.superuser, &details.database)).await?;
+    let mut subscriptions = Vec::new();
     if let Some(backup) = copy_of {
         state::mark_copy(&project, backup.as_str()).await?;
+        subscriptions = subscription::disable(client, (server, &details.superuser)).await?;
     }
     client.batch_execute("checkpoint").await.map_err(failed)?;
-    let client = project;
-    let applied = applied::read(&client).await?;
+    let applied = applied::read(&project).await?;
+    Ok(Found { heartbeat: heartbeat(&project).await.map_err(failed)?, applied, subscriptions })
+}
+
+/// The last one of the platform's tables, if they are there.
+async fn heartbeat(client: &Client) -> Result<Option<time::OffsetDateTime>, tokio_postgres::Error> {
     let sql = "select to_regclass('rowhouse.backup_heartbeat') is not null";
-    if !client.query_one(sql, &[]).await.map_err(failed)?.get::<_, bool>(0) {
-        return Ok((None, applied));
+    if !client.query_one(sql, &[]).await?.get::<_, bool>(0) {
+        return Ok(None);
     }
-    let row = client.query_opt("select at from rowhouse.backup_heartbeat", &[]).await.map_err(failed)?;
-    Ok((row.map(|row| row.get(0)), applied))
+    let row = client.query_opt("select at from rowhouse.backup_heartbeat", &[]).await?;
+    Ok(row.map(|row| row.get(0)))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use rowhouse_db::embedded::{Account, ClusterPaths, Temporary};
 use rowhouse_kernel::Rng;
 use rowhouse_module::{CannotRun, Project, Secrets};
 
-use super::{config, outside};
+use super::{config, outside, subscription};
 use crate::base::{Details, copy_files};
 use crate::state;
 
@@ -23,14 +23,14 @@ pub(crate) struct Copy<'a> {
     pub(crate) of: &'a str,
 }
 
-/// Replays, gives the copy its configuration, and shuts it down; says what was renamed in it. `from` is the project whose files
-/// and keys it gets.
+/// Replays, gives the copy its configuration, and shuts it down; says what was renamed in it, and returns the subscriptions that it
+/// disabled. `from` is the project whose files and keys it gets.
 pub(crate) async fn adopt(
     (paths, account): (&ClusterPaths, &Account),
     (from, project): (&Project, &Project),
     copy: &Copy<'_>,
     rng: &dyn Rng,
-) -> Result<Option<String>, CannotRun> {
+) -> Result<(Option<String>, Vec<String>), CannotRun> {
     copy_files(from, project)?;
     let secrets = Secrets::ensure(project, rng)?;
     let details = Details {
@@ -47,9 +47,11 @@ pub(crate) async fn adopt(
         let client = server.promoted(SUPERUSER).await?;
         let project = rowhouse_db::connect(&server.url(SUPERUSER, copy.database)).await?;
         state::mark_copy(&project, copy.of).await?;
+        let subscriptions = subscription::disable(&client, (&server, SUPERUSER)).await?;
         client.batch_execute("checkpoint").await.map_err(DbError::from)?;
         drop((client, project));
-        outside::prepare(&mut server, (SUPERUSER, copy.database), &secrets).await
+        let renamed = outside::prepare(&mut server, (SUPERUSER, copy.database), &secrets).await?;
+        Ok((renamed, subscriptions))
     };
     let done = done.await;
     server.stop().await;

@@ -25,6 +25,12 @@ async fn unusual(cluster: &Cluster) -> Client {
     client.batch_execute(&format!("create tablespace space location '{}'", space.display())).await.unwrap();
     let rows = "create table public.notes (n int) tablespace space; insert into public.notes select generate_series(1, 1000)";
     client.batch_execute(rows).await.unwrap();
+    // Elsewhere than in the project's database.
+    client.batch_execute("create database billing").await.unwrap();
+    let billing = connect(&cluster.url("postgres", "billing")).await;
+    let subscribed = "create subscription feed connection 'host=127.0.0.1 port=1' publication p with (connect = false, slot_name = 'feed'); \
+                      alter subscription feed enable";
+    billing.batch_execute(subscribed).await.unwrap();
     client.batch_execute("alter system set synchronous_standby_names = 'gone'").await.unwrap();
     client.batch_execute("select pg_reload_conf()").await.unwrap();
     client
@@ -39,7 +45,8 @@ async fn tablespaces_are_restored_and_standbys_that_are_gone_hold_nothing_up() {
     let made = folder.done(&["create"]).await;
     assert_eq!(made.json["kind"], "physical", "{}", made.text);
     let into = tempfile::Builder::new().prefix("rhb-").tempdir_in("/tmp").unwrap();
-    folder.done(&["restore", "--into", into.path().to_str().unwrap()]).await;
+    let done = folder.done(&["restore", "--into", into.path().to_str().unwrap()]).await;
+    assert_eq!(done.json["disabled_subscriptions"][0], "billing.feed", "{}", done.text);
     let (paths, account) = prepare_folder(into.path()).unwrap();
     let mut server = Temporary::start(&paths, &account, &[]).unwrap();
     let restored = server.connect("postgres").await.unwrap();
@@ -48,6 +55,8 @@ async fn tablespaces_are_restored_and_standbys_that_are_gone_hold_nothing_up() {
     assert_eq!(row.get::<_, i64>(0), 1000);
     let location: &str = row.get(1);
     assert!(Path::new(location).starts_with(&paths.home), "{location} is the original's");
+    let subscribed = "select subenabled or subslotname is not null from pg_subscription";
+    assert!(!restored.query_one(subscribed, &[]).await.unwrap().get::<_, bool>(0), "it takes the original's");
     drop(restored);
     server.stop().await;
 
