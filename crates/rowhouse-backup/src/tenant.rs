@@ -3,6 +3,7 @@
 
 mod change;
 mod find;
+mod newer;
 mod report;
 mod stage;
 mod table;

@@ -7,12 +7,11 @@ use rowhouse_kernel::TenantId;
 use serde_json::{Map, json};
 use tokio_postgres::Client;
 
-use super::table::{Group, Table, tables};
-use super::{TableReport, Wish, stage};
+use super::table::{Group, TENANT, Table, tables};
+use super::{TableReport, Wish, newer, stage};
 
 /// Held while rows of a tenant are brought back; any other number would do.
 const LOCK: i64 = 0x726f_7768_7465_6e61;
-const TENANT: &str = "current_setting('rowhouse.tenant')::uuid";
 /// As for the project's migrations: what its constraints call finds its names.
 const PROJECT_PATH: &str = "set local search_path = pg_catalog, public, extensions, pg_temp";
 
@@ -67,11 +66,11 @@ pub(super) async fn bring_back(
         work.push(look(tx, copy, number, table).await?);
     }
     if wish.apply {
-        let refusals = refusals(tx, &work, wish).await?;
+        let refusals = refusals(tx, copy, &work, wish).await?;
         if !refusals.is_empty() {
             return Err(Refused::Rows(reports(work), refusals));
         }
-        apply(tx, &mut work, wish).await?;
+        apply(tx, copy, &mut work, wish).await?;
         note(tx, &work, (tenant, backup)).await?;
     }
     tx.batch_execute(&format!("drop schema {} cascade", stage::SCHEMA)).await?;
@@ -113,9 +112,9 @@ async fn look(tx: &Client, copy: &Client, number: usize, table: Table) -> Result
 
 /// Rows are the same if all their values are, as text: not every type can be compared.
 async fn compare(tx: &Client, table: &Table, staged: &str, report: &mut TableReport) -> Result<(), DbError> {
-    let (live, same, column) = (table.own(), same_key(table), &table.tenant_column);
-    // The names are in a literal here.
-    let part = |key: &String| format!("{} = ' || s.{key}::text || '", key.replace('\'', "''"));
+    let (live, same, column) = (table.own(), table.same_key(), &table.tenant_column);
+    // The names are in a literal here. A cast to text may be the project's own function; `format` writes without it.
+    let part = |key: &String| format!("{} = ' || format('%s', s.{key}) || '", key.replace('\'', "''"));
     let example = table.key.iter().map(part).collect::<Vec<_>>().join(", ");
     let sql = format!(
         "select count(*) filter (where not f.is_there), count(*) filter (where f.is_there and f.is_ours and f.differs), \
@@ -135,10 +134,6 @@ async fn compare(tx: &Client, table: &Table, staged: &str, report: &mut TableRep
     Ok(())
 }
 
-fn same_key(table: &Table) -> String {
-    table.key.iter().map(|key| format!("l.{key} = s.{key}")).collect::<Vec<_>>().join(" and ")
-}
-
 fn differs(table: &Table) -> String {
     let row = |alias: &str| {
         table.columns.iter().map(|column| format!("{alias}.{column}")).collect::<Vec<_>>().join(", ")
@@ -147,12 +142,15 @@ fn differs(table: &Table) -> String {
 }
 
 /// What is against it, each by name.
-async fn refusals(tx: &Client, work: &[Work], wish: &Wish) -> Result<Vec<String>, DbError> {
+async fn refusals(tx: &Client, copy: &Client, work: &[Work], wish: &Wish) -> Result<Vec<String>, DbError> {
     let mut refusals: Vec<String> = work.iter().filter(|one| one.report.moved > 0).map(|one| {
         let TableReport { table, moved, moved_example, .. } = &one.report;
         let example = moved_example.as_deref().unwrap_or_default();
         format!("{table}: {moved} of the tenant's rows belong to another tenant now, such as {example}; move them back first")
     }).collect();
+    for one in work.iter().filter(|one| is_removed_from(one, wish)) {
+        refusals.extend(newer::moved_in(tx, copy, &one.table, &one.staged).await?);
+    }
     let sql =
         format!("select exists (select from tenancy.tenants where id = {TENANT} and status = 'erased')");
     if !wish.overwrite && tx.query_one(&sql, &[]).await?.get::<_, bool>(0) {
@@ -161,13 +159,27 @@ async fn refusals(tx: &Client, work: &[Work], wish: &Wish) -> Result<Vec<String>
     Ok(refusals)
 }
 
-async fn apply(tx: &Client, work: &mut [Work], wish: &Wish) -> Result<(), DbError> {
+/// Of the platform's tables nothing is removed.
+fn is_removed_from(one: &Work, wish: &Wish) -> bool {
+    wish.delete_newer && one.table.group == Group::Data && one.report.only_live > 0
+}
+
+/// What was taken from a tenant or its members since stays taken, unless it is asked for or the whole tenant is gone.
+fn is_wanted(table: &Table, wish: &Wish, is_gone: bool) -> bool {
+    match table.group {
+        Group::Data => true,
+        Group::Members => wish.members,
+        Group::Settings => wish.overwrite || is_gone || table.is_tenants(),
+    }
+}
+
+async fn apply(tx: &Client, copy: &Client, work: &mut [Work], wish: &Wish) -> Result<(), DbError> {
     tx.batch_execute(PROJECT_PATH).await?;
+    let is_gone = work.iter().any(|one| one.table.is_tenants() && one.report.missing > 0);
     let is_touched = |one: &Work| {
         let report = &one.report;
-        report.missing > 0
-            || wish.overwrite && report.changed > 0
-            || wish.delete_newer && report.only_live > 0
+        let differs = report.missing > 0 || wish.overwrite && report.changed > 0;
+        differs && is_wanted(&one.table, wish, is_gone) || is_removed_from(one, wish)
     };
     let touched: Vec<usize> = (0..work.len()).filter(|place| is_touched(&work[*place])).collect();
     for place in &touched {
@@ -175,13 +187,13 @@ async fn apply(tx: &Client, work: &mut [Work], wish: &Wish) -> Result<(), DbErro
     }
     for place in &touched {
         let one = &mut work[*place];
-        acting(tx, one.table.group, async || fill(tx, &one.table, &one.staged, &mut one.report, wish).await)
-            .await?;
+        let (table, staged, report) = (&one.table, &one.staged, &mut one.report);
+        acting(tx, table.group, async || fill((tx, copy), table, staged, report, wish).await).await?;
     }
     // Afterwards, when what is restored no longer refers to what goes; children first.
-    for place in touched.iter().rev().filter(|_| wish.delete_newer) {
+    for place in touched.iter().rev() {
         let one = &mut work[*place];
-        if one.table.group == Group::Data {
+        if is_removed_from(one, wish) {
             acting(tx, one.table.group, async || remove(tx, &one.table, &one.staged, &mut one.report).await)
                 .await?;
         }
@@ -214,16 +226,14 @@ async fn acting(
 }
 
 async fn fill(
-    tx: &Client,
+    (tx, copy): (&Client, &Client),
     table: &Table,
     staged: &str,
     report: &mut TableReport,
     wish: &Wish,
 ) -> Result<(), DbError> {
-    if table.group == Group::Members && !wish.members {
-        return Ok(());
-    }
-    let (name, live, columns, same) = (&table.name, table.own(), table.columns.join(", "), same_key(table));
+    let (name, live, columns, same) = (&table.name, table.own(), table.columns.join(", "), table.same_key());
+    let values = table.columns.iter().map(|column| table.value(column)).collect::<Vec<_>>().join(", ");
     let further = match table.name.as_str() {
         "tenancy.memberships" => " and exists (select from auth.users u where u.id = s.user_id)",
         "tenancy.entitlements" => {
@@ -233,14 +243,15 @@ async fn fill(
         _ => "",
     };
     let insert = format!(
-        "insert into {name} ({columns}) overriding system value select {columns} from {staged} s \
+        "insert into {name} ({columns}) overriding system value select {values} from {staged} s \
          where not exists (select from {live} l where {same}){further}"
     );
     report.inserted = tx.execute(&insert, &[]).await?;
     if report.inserted > 0 {
-        advance_sequences(tx, table, staged).await?;
+        advance_sequences((tx, copy), table, staged).await?;
     }
-    let set: Vec<String> = table.settable().map(|column| format!("{column} = s.{column}")).collect();
+    let set: Vec<String> =
+        table.settable().map(|column| format!("{column} = {}", table.value(column))).collect();
     if !wish.overwrite || table.group == Group::Members || set.is_empty() {
         return Ok(());
     }
@@ -256,26 +267,41 @@ async fn fill(
     Ok(())
 }
 
-/// Numbers that came back must not be given again, where the live sequence was set back since.
-async fn advance_sequences(tx: &Client, table: &Table, staged: &str) -> Result<(), DbError> {
+/// Numbers that came back must not be given again, where the live sequence was set back since. A tenant may have chosen one
+/// that its sequence never gave: beyond what it had given, the numbers of all tenants would be used up.
+async fn advance_sequences(
+    (tx, copy): (&Client, &Client),
+    table: &Table,
+    staged: &str,
+) -> Result<(), DbError> {
     let sql = "select quote_ident(a.attname), pg_get_serial_sequence($1, a.attname::text) from pg_attribute a \
                where a.attrelid = $1::text::regclass and a.attnum > 0 and not a.attisdropped \
                  and pg_get_serial_sequence($1, a.attname::text) is not null";
     for row in tx.query(sql, &[&table.name]).await? {
         let (column, sequence): (String, String) = (row.get(0), row.get(1));
-        if table.columns.contains(&column) {
-            let advance = format!(
-                "select setval($1::text::regclass, m.most) from (select max({column})::bigint as most from {staged}) m, \
-                 {sequence} q where m.most >= q.last_value"
-            );
-            tx.query(&advance, &[&sequence]).await?;
+        if !table.columns.contains(&column) {
+            continue;
         }
+        let Some(given) = last_given(copy, &sequence).await? else { continue };
+        let advance = format!(
+            "select setval($1::text::regclass, m.most) \
+             from (select least(max({column})::numeric, $2::int8)::bigint as most from {staged}) m, \
+             {sequence} q where m.most >= q.last_value"
+        );
+        tx.query(&advance, &[&sequence, &given]).await?;
     }
     Ok(())
 }
 
+/// The last number that a sequence of the backup has given.
+async fn last_given(copy: &Client, sequence: &str) -> Result<Option<i64>, DbError> {
+    let sql = "select pg_sequence_last_value(c.oid) from pg_class c \
+               where c.oid = to_regclass($1) and c.relkind = 'S'";
+    Ok(copy.query_opt(sql, &[&sequence]).await?.and_then(|row| row.get(0)))
+}
+
 async fn remove(tx: &Client, table: &Table, staged: &str, report: &mut TableReport) -> Result<(), DbError> {
-    let (live, same, column) = (table.own(), same_key(table), &table.tenant_column);
+    let (live, same, column) = (table.own(), table.same_key(), &table.tenant_column);
     let sql = format!(
         "delete from {live} l where l.{column} = {TENANT} and not exists (select from {staged} s where {same})"
     );

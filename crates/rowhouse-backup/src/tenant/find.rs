@@ -6,7 +6,8 @@ use rowhouse_module::CannotRun;
 use tokio_postgres::Client;
 use uuid::Uuid;
 
-const FIND: &str = "select id from tenancy.tenants where id::text = lower($1) or slug = $1 order by id";
+const BY_ID: &str = "select id from tenancy.tenants where id = $1";
+const BY_SLUG: &str = "select id from tenancy.tenants where slug = $1 order by id";
 
 pub(super) async fn tenant(live: &Client, copy: &Client, text: &str) -> Result<TenantId, CannotRun> {
     let mut found = ids(live, text).await?;
@@ -28,7 +29,7 @@ pub(super) async fn tenant(live: &Client, copy: &Client, text: &str) -> Result<T
 }
 
 async fn require_in(copy: &Client, id: Uuid) -> Result<TenantId, CannotRun> {
-    match ids(copy, &id.to_string()).await?.is_empty() {
+    match by_id(copy, id).await?.is_empty() {
         true => Err(CannotRun::because(format!(
             "the backup has no tenant {id}: it was made later; choose a later target"
         ))),
@@ -36,6 +37,14 @@ async fn require_in(copy: &Client, id: Uuid) -> Result<TenantId, CannotRun> {
     }
 }
 
+/// What reads as an id is one: whoever names a tenant could give it the id of another as its slug.
 async fn ids(client: &Client, text: &str) -> Result<Vec<Uuid>, DbError> {
-    Ok(client.query(FIND, &[&text]).await?.iter().map(|row| row.get(0)).collect())
+    match Uuid::try_parse(text) {
+        Ok(id) => by_id(client, id).await,
+        Err(_) => Ok(client.query(BY_SLUG, &[&text]).await?.iter().map(|row| row.get(0)).collect()),
+    }
+}
+
+async fn by_id(client: &Client, id: Uuid) -> Result<Vec<Uuid>, DbError> {
+    Ok(client.query(BY_ID, &[&id]).await?.iter().map(|row| row.get(0)).collect())
 }

@@ -120,7 +120,12 @@ impl Outcome {
             self.tables.iter().filter(|one| is_meant(one.group)).map(field).sum::<u64>()
         };
         let hints = [
-            (sum(|group| group != Group::Members, |one| one.missing), "To bring back what is missing", ""),
+            (sum(|group| group == Group::Data, |one| one.missing), "To bring back what is missing", ""),
+            (
+                sum(|group| group == Group::Settings, |one| one.missing),
+                "To bring back what was configured",
+                " --overwrite",
+            ),
             (sum(|group| group == Group::Members, |one| one.missing), "To bring back members", " --members"),
             (
                 sum(|group| group != Group::Members, |one| one.changed),

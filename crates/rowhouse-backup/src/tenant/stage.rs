@@ -4,7 +4,7 @@ use futures_util::{SinkExt, TryStreamExt, pin_mut};
 use rowhouse_db::DbError;
 use tokio_postgres::Client;
 
-use super::table::Table;
+use super::table::{TENANT, Table};
 
 /// Nobody else sees it: it is made and dropped in one transaction.
 pub(super) const SCHEMA: &str = "rowhouse_restore";
@@ -31,13 +31,12 @@ pub(super) fn name(number: usize) -> String {
 /// Copies the rows of one table; returns how many.
 pub(super) async fn rows(tx: &Client, copy: &Client, number: usize, table: &Table) -> Result<u64, DbError> {
     let (staged, columns, own) = (name(number), table.columns.join(", "), table.own());
-    // With the live table's types, and without its constraints.
-    let create = format!("create table {staged} as select {columns} from {own} with no data");
+    // With the live table's types, and without its constraints or those of domains.
+    let types = table.columns.iter().map(|column| table.staged(column)).collect::<Vec<_>>().join(", ");
+    let create = format!("create table {staged} as select {types} from {own} with no data");
     tx.batch_execute(&create).await?;
-    let out = format!(
-        "copy (select {columns} from {own} t where t.{} = current_setting('rowhouse.tenant')::uuid) to stdout",
-        table.tenant_column
-    );
+    let out =
+        format!("copy (select {columns} from {own} t where t.{} = {TENANT}) to stdout", table.tenant_column);
     let (source, sink) =
         (copy.copy_out(&out).await?, tx.copy_in(&format!("copy {staged} from stdin")).await?);
     pin_mut!(source, sink);

@@ -1,11 +1,13 @@
 //! The tables with rows of a tenant: those that the tenancy model knows, in the order in which rows can be inserted.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use rowhouse_db::DbError;
 use serde::Serialize;
 use tokio_postgres::{Client, Row};
 
+/// The tenant, in SQL of either database.
+pub(super) const TENANT: &str = "current_setting('rowhouse.tenant')::uuid";
 /// What is configured for a tenant; of the platform's other tables none is brought back.
 const SETTINGS: [&str; 5] = [
     "tenancy.tenants",
@@ -44,9 +46,20 @@ pub(super) struct Table {
     /// Columns that an update cannot set.
     identities: Vec<String>,
     parents: Vec<u32>,
+    /// Columns whose type would run checks of the project.
+    unchecked: HashMap<String, Unchecked>,
     /// Statements.
     pub(super) disable: Vec<String>,
     pub(super) enable: Vec<String>,
+}
+
+/// How a value stands beside the live ones without running checks.
+#[derive(Debug, Clone)]
+struct Unchecked {
+    /// An expression of the live column, with a type that has none.
+    staged: String,
+    /// The type to go back to from text; empty if it is not text.
+    from_text: String,
 }
 
 impl Table {
@@ -68,6 +81,7 @@ impl Table {
             columns: row.try_get("columns")?,
             identities: row.try_get("identities")?,
             parents: row.try_get("parents")?,
+            unchecked: unchecked(row)?,
             disable: row.try_get("disable")?,
             enable: row.try_get("enable")?,
         }))
@@ -80,6 +94,39 @@ impl Table {
 
     pub(super) fn is_tenants(&self) -> bool {
         self.name == "tenancy.tenants"
+    }
+
+    /// The live column, in the type in which the backup's value stands beside it.
+    pub(super) fn staged(&self, column: &str) -> String {
+        self.unchecked.get(column).map_or_else(|| column.to_owned(), |unchecked| unchecked.staged.clone())
+    }
+
+    /// The backup's value as the live table takes it; checks run.
+    pub(super) fn value(&self, column: &str) -> String {
+        match self.type_of_text(column) {
+            Some(back) => format!("s.{column}::{back}"),
+            None => format!("s.{column}"),
+        }
+    }
+
+    fn type_of_text(&self, column: &str) -> Option<&str> {
+        let unchecked = self.unchecked.get(column)?;
+        (!unchecked.from_text.is_empty()).then_some(unchecked.from_text.as_str())
+    }
+
+    /// Whether the live row `l` has the key of the row `s` of the backup.
+    pub(super) fn same_key(&self) -> String {
+        let same = |key: &String| match self.type_of_text(key) {
+            Some(_) => format!("row(l.{key})::text = row(s.{key})::text"),
+            None => format!("l.{key} = s.{key}"),
+        };
+        self.key.iter().map(same).collect::<Vec<_>>().join(" and ")
+    }
+
+    /// The key as text, which runs nothing but the types' own output.
+    pub(super) fn key_text(&self, alias: &str) -> String {
+        let keys: Vec<String> = self.key.iter().map(|key| format!("{alias}.{key}")).collect();
+        format!("row({})::text", keys.join(", "))
     }
 
     /// Columns that an update may set.
@@ -99,6 +146,16 @@ impl Table {
             self.key.iter().chain([&self.tenant_column]).all(|column| self.columns.contains(column));
         (!is_known).then_some("its primary key or its tenant's column is not in the backup")
     }
+}
+
+fn unchecked(row: &Row) -> Result<HashMap<String, Unchecked>, tokio_postgres::Error> {
+    let texts: Vec<String> = row.try_get("unchecked")?;
+    let mut found = HashMap::new();
+    for three in texts.chunks_exact(3) {
+        let unchecked = Unchecked { staged: three[1].clone(), from_text: three[2].clone() };
+        found.insert(three[0].clone(), unchecked);
+    }
+    Ok(found)
 }
 
 /// Every table, parents first, with the columns that both databases have.
@@ -137,6 +194,8 @@ fn parents_first(mut left: Vec<Table>) -> Vec<Table> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use super::{Group, Table, parents_first};
 
     fn table(relation: u32, parents: &[u32]) -> Table {
@@ -150,6 +209,7 @@ mod tests {
             columns: vec!["id".to_owned(), "tenant_id".to_owned(), "note".to_owned()],
             identities: vec!["id".to_owned()],
             parents: parents.to_vec(),
+            unchecked: HashMap::new(),
             disable: Vec::new(),
             enable: Vec::new(),
         }

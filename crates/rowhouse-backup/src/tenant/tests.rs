@@ -7,7 +7,7 @@ use rowhouse_testkit::TestDatabase;
 use tokio_postgres::Client;
 use uuid::uuid;
 
-use super::{Outcome, TableReport, Wish, between};
+use super::{Outcome, TableReport, Wish, between, find};
 
 const ACME: TenantId = TenantId(uuid!("00000000-0000-7000-8000-00000000000a"));
 const OTHER: TenantId = TenantId(uuid!("00000000-0000-7000-8000-00000000000b"));
@@ -197,4 +197,103 @@ async fn erased_tenant_comes_back_only_if_its_former_values_may() {
     assert!(refused.refusals[0].contains("add --overwrite"), "{:?}", refused.refusals);
     assert!(scene.restore(Wish { overwrite: true, ..wish() }).await.unwrap().applied);
     assert_eq!(rows_of(&scene.live, ACME).await, before);
+}
+
+#[tokio::test]
+async fn number_that_a_tenant_chose_uses_up_no_sequence() {
+    let scene = Scene::new().await;
+    let chosen = "insert into public.a_items (id, list_id, note, tenant_id) overriding system value
+                  values (9223372036854775807, 1, 'last', '00000000-0000-7000-8000-00000000000a')";
+    scene.copy.batch_execute(chosen).await.unwrap();
+    assert_eq!(table(&scene.restore(wish()).await.unwrap(), "public.a_items").inserted, 1);
+    let next = "insert into public.a_items (list_id, note, tenant_id)
+                values (2, 'next', '00000000-0000-7000-8000-00000000000b') returning id";
+    assert_eq!(scene.live.query_one(next, &[]).await.unwrap().get::<_, i64>(0), 19);
+}
+
+#[tokio::test]
+async fn row_that_was_moved_to_the_tenant_is_not_removed_as_a_newer_one() {
+    let scene = Scene::new().await;
+    scene
+        .live(
+            "alter table public.a_items disable trigger all;
+             update public.a_items set tenant_id = '00000000-0000-7000-8000-00000000000a' where id = 10",
+        )
+        .await;
+    let before = rows_of(&scene.live, ACME).await;
+    let refused = scene.restore(Wish { delete_newer: true, ..wish() }).await.unwrap();
+    assert!(refused.refusals[0].starts_with("public.a_items: 1 of the rows"), "{:?}", refused.refusals);
+    assert!(refused.refusals[0].contains("such as (10)"), "{:?}", refused.refusals);
+    assert_eq!((refused.applied, rows_of(&scene.live, ACME).await), (false, before));
+}
+
+#[tokio::test]
+async fn quota_that_was_taken_away_comes_back_only_if_asked_for() {
+    let scene = Scene::new().await;
+    let quota = "insert into tenancy.tenant_quotas (tenant_id, metric, hard_limit)
+                 values ('00000000-0000-7000-8000-00000000000a', 'mails', 1000)";
+    scene.copy.batch_execute(quota).await.unwrap();
+    let kept = scene.restore(wish()).await.unwrap();
+    let quotas = table(&kept, "tenancy.tenant_quotas");
+    assert_eq!((quotas.missing, quotas.inserted), (1, 0));
+    let done = scene.restore(Wish { overwrite: true, ..wish() }).await.unwrap();
+    assert_eq!(table(&done, "tenancy.tenant_quotas").inserted, 1);
+}
+
+/// Triggers of a partition of its own; a domain whose check says by whom it is run.
+const OWN_CODE: &str = "
+    set role rowhouse_project;
+    create function public.is_ours(value text) returns boolean language plpgsql as $$ begin
+      if current_user <> 'rowhouse_project' then raise exception 'run as %', current_user; end if; return true; end $$;
+    create domain public.careful as varchar(20) check (public.is_ours(value));
+    create type public.pair as (a public.careful, b int);
+    create table public.parts (id public.careful, part int, note public.careful, notes public.careful[], pair public.pair,
+      primary key (id, part)) partition by list (part);
+    create table public.parts_1 partition of public.parts for values in (1);
+    select tenancy.protect('public.parts');
+    create trigger of_all before insert on public.parts for each row execute function public.touch();
+    create trigger of_one before insert on public.parts_1 for each row execute function public.touch();
+    alter table public.parts_1 disable trigger of_all;
+    reset role;";
+const OWN_ROW: &str = "
+    insert into public.parts_1 (id, part, note, notes, pair, tenant_id) values ('x', 1, 'as it was', '{a,\"b,c\"}', '(\"d,e\",2)',
+      '00000000-0000-7000-8000-00000000000a');";
+
+#[tokio::test]
+async fn code_of_the_project_runs_with_its_rights_and_not_on_partitions() {
+    let scene = Scene::new().await;
+    for client in [&scene.live, &scene.copy] {
+        client.batch_execute(OWN_CODE).await.unwrap();
+    }
+    let filled = format!(
+        "set role rowhouse_project; alter table public.parts_1 disable trigger of_one; {OWN_ROW} \
+         alter table public.parts_1 enable trigger of_one; reset role"
+    );
+    scene.copy.batch_execute(&filled).await.unwrap();
+    let rows = "select string_agg(p::text, '|') from public.parts p";
+    let before: String = scene.copy.query_one(rows, &[]).await.unwrap().get(0);
+
+    let done = scene.restore(wish()).await.unwrap();
+    assert_eq!(table(&done, "public.parts").inserted, 1, "{done:?}");
+    assert_eq!(scene.live.query_one(rows, &[]).await.unwrap().get::<_, String>(0), before);
+    let modes = "select string_agg(tgname || tgenabled::text, ' ' order by tgname) from pg_trigger
+                 where tgrelid = 'public.parts_1'::regclass and tgname in ('of_all', 'of_one')";
+    let modes: String = scene.live.query_one(modes, &[]).await.unwrap().get(0);
+    assert_eq!(modes, "of_allD of_oneO");
+
+    scene.live("set role rowhouse_project; update public.parts set note = 'later'; reset role").await;
+    let done = scene.restore(Wish { overwrite: true, ..wish() }).await.unwrap();
+    assert_eq!(table(&done, "public.parts").updated, 1, "{done:?}");
+    assert_eq!(scene.live.query_one(rows, &[]).await.unwrap().get::<_, String>(0), before);
+}
+
+#[tokio::test]
+async fn slug_that_reads_as_the_id_of_another_tenant_stands_in_nobodys_way() {
+    let scene = Scene::new().await;
+    let id = ACME.to_string();
+    let squat = format!("update tenancy.tenants set slug = '{id}' where slug = 'other'");
+    scene.live(&squat).await;
+    scene.copy.batch_execute(&squat).await.unwrap();
+    assert_eq!(find::tenant(&scene.live, &scene.copy, &id).await.unwrap(), ACME);
+    assert_eq!(find::tenant(&scene.live, &scene.copy, "acme").await.unwrap(), ACME);
 }

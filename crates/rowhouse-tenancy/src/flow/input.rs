@@ -23,7 +23,12 @@ pub(crate) fn check_name(name: &str) -> Result<&str, TenancyError> {
 pub(crate) fn check_slug(slug: &str) -> Result<&str, TenancyError> {
     let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     let fits = (1..=MAX_SLUG).contains(&slug.len()) && slug.chars().all(is_plain) && !slug.starts_with('-');
-    if fits { Ok(slug) } else { Err(invalid("slug: 1 to 63 of a-z, 0-9 and hyphens, no hyphen first")) }
+    match (fits, uuid::Uuid::try_parse(slug)) {
+        (false, _) => Err(invalid("slug: 1 to 63 of a-z, 0-9 and hyphens, no hyphen first")),
+        // Commands take either.
+        (true, Ok(_)) => Err(invalid("slug: it reads as an id; choose another")),
+        (true, Err(_)) => Ok(slug),
+    }
 }
 
 /// A reason or description of at most 500 characters.
@@ -80,6 +85,7 @@ mod tests {
             assert!(check_slug(slug).is_ok());
         }
         assert!(slug_of("株式会社").is_err());
+        assert!(check_slug("00000000-0000-7000-8000-00000000000a").is_err(), "an id");
         assert_eq!(slug_of(&"x".repeat(200)).unwrap().len(), 63);
     }
 
