@@ -129,7 +129,8 @@ pub(crate) async fn conclude(client: &Client) -> Result<(), DbError> {
 /// Runs the migration that makes the table, where a database of the platform is older than it: the next `up` would make it with
 /// nothing in it, and the copy would act. A database without the platform has nothing that acts.
 async fn create_table(client: &Client) -> Result<(), DbError> {
-    let has_platform = "select to_regclass('rowhouse.migrations') is not null";
+    let has_platform =
+        "select to_regclass('rowhouse.migrations') is not null and to_regrole('rowhouse_owner') is not null";
     if !client.query_one(has_platform, &[]).await?.get::<_, bool>(0) {
         return Ok(());
     }

@@ -241,7 +241,7 @@ async fn drill_opens_with_the_escrow_key_and_leaves_a_signed_report() {
     let file = folder.path().join(format!(".rowhouse/drills/{}.json", report["id"].as_str().unwrap()));
     let changed = std::fs::read_to_string(&file).unwrap().replace("\"is_good\":true", "\"is_good\":false");
     std::fs::write(&file, changed).unwrap();
-    assert_eq!(folder.run(&["drill", "list", "--json"]).document()["drills"][0]["is_signed"], false);
+    assert_eq!(folder.run(&["drill", "list", "--json"]).document()["drills"][1]["is_signed"], false);
 
     let lock = std::fs::File::open(folder.path().join(".rowhouse/drills.lock")).unwrap();
     lock.try_lock().unwrap();
