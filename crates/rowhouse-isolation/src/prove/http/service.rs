@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use axum::body::{Body, to_bytes};
@@ -25,6 +26,9 @@ use super::call::{Answer, Call};
 const CONNECTIONS: u32 = 1;
 /// How long tokens hold, in seconds.
 const TOKEN_SECONDS: i64 = 3600;
+/// How long a request may wait for the one connection, and a statement may run: what a busy machine is slow at says nothing about
+/// isolation.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Longest answer that is read.
 const MAX_ANSWER: usize = 16 * 1024 * 1024;
 
@@ -101,7 +105,10 @@ fn origin(copy: &Copy<'_>) -> Result<Origin, CannotRun> {
         server.bad_token_rate_per_5min = u32::MAX;
     });
     settings.update(|rest: &mut RestSettings| rest.tx_end = TxEnd::CommitAllowOverride);
-    settings.update(|db: &mut DbSettings| db.data_pool_size = CONNECTIONS);
+    settings.update(|db: &mut DbSettings| {
+        db.data_pool_size = CONNECTIONS;
+        (db.acquire_timeout, db.statement_timeout) = (PATIENCE, PATIENCE);
+    });
     // Sessions are looked up as the proof in SQL does, whatever `auth.live_sessions` says.
     let database = Database::open(copy.urls, &settings.get::<DbSettings>(), true)?;
     Ok(Origin {
