@@ -5,5 +5,9 @@
 /// PostgreSQL's own.
 pub(crate) const SET_SEARCH_PATH: &str = "set search_path = pg_catalog, pg_temp";
 
+/// The database's search path and after it the extensions, as the data API's requests have them by default.
+pub(crate) const PROJECT_SEARCH_PATH: &str = "reset search_path; select pg_catalog.set_config('search_path', \
+     pg_catalog.concat_ws(', ', nullif(pg_catalog.current_setting('search_path'), ''), 'extensions'), false)";
+
 /// Backslashes in literals mean the same in every database.
 pub(crate) const SET_STANDARD_STRINGS: &str = "set standard_conforming_strings = on";

@@ -11,7 +11,7 @@ use super::repair;
 use super::script::{Command, split};
 use super::source::DOWN;
 use super::{MigrateError, Migration, RefusedStatement, Step};
-use crate::session::{SET_SEARCH_PATH, SET_STANDARD_STRINGS};
+use crate::session::{PROJECT_SEARCH_PATH, SET_SEARCH_PATH, SET_STANDARD_STRINGS};
 
 /// How often a migration is retried that got no lock.
 const MAX_ATTEMPTS: u32 = 30;
@@ -235,11 +235,11 @@ fn forward_name(name: &str) -> String {
 }
 
 /// The platform's migrations qualify every name, and a better match in a schema of the project must not replace
-/// PostgreSQL's own functions. Those of the project and the seed use the database's search path.
+/// PostgreSQL's own functions.
 const fn search_path(kind: MigrationKind) -> &'static str {
     match kind {
         MigrationKind::Platform => SET_SEARCH_PATH,
-        MigrationKind::Project | MigrationKind::Seed => "reset search_path",
+        MigrationKind::Project | MigrationKind::Seed => PROJECT_SEARCH_PATH,
     }
 }
 

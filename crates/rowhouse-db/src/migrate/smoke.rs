@@ -8,6 +8,7 @@ use tokio_postgres::{Client, Row};
 use super::ledger::MigrationKind;
 use super::{MigrateError, Migration};
 use crate::error::DbError;
+use crate::session::PROJECT_SEARCH_PATH;
 
 /// How long a query may take.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
@@ -60,7 +61,7 @@ pub async fn smoke(client: &Client, migrations: &[Migration]) -> Result<Vec<Smok
     for migration in migrations {
         for (line, sql) in migration.smokes() {
             let begin = format!(
-                "begin read only; reset search_path; set local role {}; set local statement_timeout = {}",
+                "begin read only; {PROJECT_SEARCH_PATH}; set local role {}; set local statement_timeout = {}",
                 MigrationKind::Project.role(),
                 TIME_LIMIT.as_millis()
             );

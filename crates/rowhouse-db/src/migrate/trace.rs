@@ -22,6 +22,7 @@ use super::script::{Command, split};
 use super::{MigrateError, Migration, exclusive};
 use crate::error::DbError;
 use crate::scratch::Scratch;
+use crate::session::PROJECT_SEARCH_PATH;
 
 /// Batches of one statement of a backfill that are traced; the later ones do the same.
 const MAX_BATCHES: u32 = 200;
@@ -121,7 +122,7 @@ impl Tracer<'_> {
         let begin = if is_transactional { "begin" } else { "" };
         let role = MigrationKind::Project.role();
         self.client.batch_execute(begin).await?;
-        self.client.batch_execute(&format!("reset search_path; set role {role}")).await?;
+        self.client.batch_execute(&format!("{PROJECT_SEARCH_PATH}; set role {role}")).await?;
         let mut taken: Vec<Taken> = Vec::new();
         for command in split(&self.file.sql) {
             let ran = match is_transactional {

@@ -8,7 +8,7 @@ use super::ledger::MigrationKind;
 use super::object::{self, SchemaDrift};
 use super::{MigrateError, Migration, checked, pending};
 use crate::error::DbError;
-use crate::session::SET_SEARCH_PATH;
+use crate::session::{PROJECT_SEARCH_PATH, SET_SEARCH_PATH};
 
 /// How long a condition may take.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
@@ -83,7 +83,7 @@ async fn condition(
     sql: &str,
 ) -> Result<Condition, MigrateError> {
     let begin = format!(
-        "begin read only; reset search_path; set local role {}; set local statement_timeout = {}",
+        "begin read only; {PROJECT_SEARCH_PATH}; set local role {}; set local statement_timeout = {}",
         MigrationKind::Project.role(),
         TIME_LIMIT.as_millis()
     );

@@ -244,7 +244,9 @@ async fn changed_migration_is_refused_by_the_plan_too() {
 async fn extension_that_only_a_superuser_may_create_is_asked_for_by_name() {
     let db = TestDatabase::create().await;
     let client = client(&db).await;
-    let files = project(&[("20260101000000_a.sql", "-- rowhouse: extension pg_buffercache\nselect 1")]);
+    // The extension's objects are found without the name of its schema.
+    let sql = "-- rowhouse: extension pg_buffercache\nselect 'pg_buffercache_pages'::regproc";
+    let files = project(&[("20260101000000_a.sql", sql)]);
     let planned = plan(&client, &platform_migrations(), &files).await.unwrap();
     assert_eq!(planned.extensions, ["pg_buffercache"]);
     let error = apply_project(&client, &files).await.unwrap_err().to_string();
