@@ -1,5 +1,6 @@
 //! The deadline of a request.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -25,10 +26,10 @@ impl Deadline {
         Duration::from_millis(self.0.load(Ordering::Relaxed))
     }
 
-    /// Waits for the answer until the deadline.
-    pub(crate) async fn wait<T>(&self, answer: impl Future<Output = T>) -> Option<T> {
+    /// Waits for the answer until the deadline. It is pinned by the caller: a future that is passed by value to an async
+    /// function is kept there twice, and each request's is copied to the heap.
+    pub(crate) async fn wait<T>(&self, mut answer: Pin<&mut impl Future<Output = T>>) -> Option<T> {
         let started = Instant::now();
-        let mut answer = std::pin::pin!(answer);
         loop {
             let limit = self.limit();
             match tokio::time::timeout_at(started + limit, answer.as_mut()).await {

@@ -17,7 +17,7 @@ pub use service_key::{ServiceKey, ServiceKeyError};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderValue, header};
 use metrics::{Counter, counter};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
@@ -99,14 +99,16 @@ impl CallerResolver {
     /// forwarding a visitor's `Authorization`.
     #[must_use]
     pub fn resolve(&self, headers: &HeaderMap) -> Identity {
-        match (authorization(headers), api_key(headers)) {
-            (Authorization::Bearer(token), _) | (Authorization::Absent, Some(token)) => self.identify(token),
-            (Authorization::Absent, None) => Identity::Caller(Arc::clone(&self.anonymous)),
-            (Authorization::NoBearer(error), None) => Identity::Refused(error),
-            (Authorization::NoBearer(error), Some(key)) => match self.identify(key) {
-                Identity::Caller(caller) if !caller.is_anonymous() => Identity::Refused(error),
-                Identity::ApiKey(_) => Identity::Refused(error),
-                other => other,
+        match authorization(headers) {
+            Authorization::Bearer(token) => self.identify(token),
+            Authorization::Absent => match api_key(headers) {
+                Some(token) => self.identify(token),
+                None => Identity::Caller(Arc::clone(&self.anonymous)),
+            },
+            Authorization::NoBearer(error) => match api_key(headers).map(|key| self.identify(key)) {
+                Some(Identity::Caller(caller)) if caller.is_anonymous() => Identity::Caller(caller),
+                Some(Identity::Refused(other)) => Identity::Refused(other),
+                _ => Identity::Refused(error),
             },
         }
     }
@@ -155,7 +157,7 @@ fn authorization(headers: &HeaderMap) -> Authorization<'_> {
     if values.next().is_some() {
         return Authorization::NoBearer(TokenError::Malformed);
     }
-    match value.to_str().ok().and_then(strip_bearer) {
+    match plain(value).and_then(strip_bearer) {
         Some("") => Authorization::NoBearer(TokenError::Empty),
         Some(token) => Authorization::Bearer(token),
         None => Authorization::NoBearer(TokenError::Malformed),
@@ -166,7 +168,12 @@ fn authorization(headers: &HeaderMap) -> Authorization<'_> {
 fn api_key(headers: &HeaderMap) -> Option<&str> {
     let mut values = headers.get_all(header::HeaderName::from_static("apikey")).iter();
     let value = values.next().filter(|_| values.next().is_none())?;
-    value.to_str().ok().map(str::trim).filter(|key| !key.is_empty())
+    plain(value).map(str::trim).filter(|key| !key.is_empty())
+}
+
+/// The same as [`HeaderValue::to_str`], which looks at each byte: several times faster, and tokens are long.
+fn plain(value: &HeaderValue) -> Option<&str> {
+    std::str::from_utf8(value.as_bytes()).ok().filter(|text| text.is_ascii())
 }
 
 /// The scheme is case-insensitive (RFC 9110 section 11.1).

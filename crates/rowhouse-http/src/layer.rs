@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
-use axum::middleware::Next;
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use rowhouse_db::Control;
@@ -74,9 +74,8 @@ pub struct RequestId(pub Arc<str>);
 #[derive(Debug, Clone, Copy)]
 pub struct VerifyTime(pub Duration);
 
-/// The layer itself, for `axum::middleware::from_fn_with_state`. It is one layer, since each costs every request a boxed
-/// future.
-pub async fn observe(State(layers): State<Arc<Layers>>, mut request: Request, next: Next) -> Response {
+/// The middleware itself. It is one layer, since each costs every request a boxed future.
+async fn observe(State(layers): State<Arc<Layers>>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = layers.request_id(request.headers());
     layers.introduce(&mut request, &id);
@@ -120,6 +119,12 @@ impl<'r> Line<'r> {
 }
 
 impl Layers {
+    /// Puts the middleware before all of `routes`. Here, so that it is compiled for speed as this crate is, whatever the caller's is
+    /// compiled for.
+    pub fn before(self, routes: Router) -> Router {
+        routes.layer(from_fn_with_state(Arc::new(self), observe))
+    }
+
     /// The client's own id if it is short and plain, else a new one.
     fn request_id(&self, headers: &HeaderMap) -> RequestId {
         let plain = |id: &&str| {

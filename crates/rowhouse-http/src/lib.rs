@@ -26,7 +26,7 @@ pub use identity::{
     SESSION_ENDED, ServiceKey, ServiceKeyError,
 };
 pub use json::{JsonError, read_object, without_type_names};
-pub use layer::{Layers, RequestId, VerifyTime, observe};
+pub use layer::{Layers, RequestId, VerifyTime};
 pub use meter::{CallMeter, Meter, UsageLimit};
 pub use metric::Metrics;
 pub use server::{Drain, Http, Listener, Peer, Protocol, Server, Shutdown, Stream, accept, serve};

@@ -11,7 +11,7 @@ use rowhouse_http::api::{Idempotency, idempotent};
 use rowhouse_http::limit::{AddressLimit, LimitName, Quota, Rates};
 use rowhouse_http::{
     ApiKeys, BackgroundTask, CallerResolver, Dialect, Gate, Layers, Meter, Metrics, Server, ServerSettings,
-    Shutdown, Supervisor, Surface, Surfaces, observe, serve,
+    Shutdown, Supervisor, Surface, Surfaces, serve,
 };
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -162,7 +162,7 @@ fn router(assembly: &Assembly, assembled: &Assembled) -> Result<Router, CannotRu
         clock: Arc::clone(&origin.clock),
         rng: Arc::clone(&origin.rng),
     };
-    Ok(routes.layer(middleware::from_fn_with_state(Arc::new(layers), observe)))
+    Ok(layers.before(routes))
 }
 
 fn bad_tokens(server: &ServerSettings, rates: &Rates) -> AddressLimit {

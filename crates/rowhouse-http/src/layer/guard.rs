@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 
 use axum::extract::Request;
@@ -20,7 +21,7 @@ use super::{Layers, Line};
 use crate::address::ClientAddress;
 use crate::deadline::Deadline;
 use crate::dialect::{Dialect, Fault};
-use crate::identity::{Identity, ProvenLive, look_up_session};
+use crate::identity::{Identity, PresentedKey, ProvenLive, look_up_session};
 use crate::limit::RateReport;
 use crate::meter::Meter;
 
@@ -32,14 +33,18 @@ pub(super) async fn guard(layers: &Layers, mut request: Request, next: Next, lin
     }
     let limit = layers.surfaces.deadline(&line.path).unwrap_or(layers.request_timeout);
     let deadline = Deadline::new(limit);
-    match deadline.wait(look_up_key(layers, &mut request, &line.path)).await {
-        Some(Ok(())) => {}
-        Some(Err(error)) => return unavailable(line, dialect, "API key", &error),
-        None => return dialect.fault(Fault::Late),
+    // What few requests wait for is boxed: it would enlarge the future of each.
+    if let Some(Identity::ApiKey(key)) = request.extensions().get() {
+        let key = *key;
+        match deadline.wait(Box::pin(look_up_key(layers, &mut request, key, &line.path)).as_mut()).await {
+            Some(Ok(())) => {}
+            Some(Err(error)) => return unavailable(line, dialect, "API key", &error),
+            None => return dialect.fault(Fault::Late),
+        }
     }
     let guessed = bad_token(&request).filter(|_| is_token(layers, &request, &line.path));
     if let Some((address, report)) = guessed
-        && layers.bad_tokens.check(address, &report).await.is_err()
+        && Box::pin(layers.bad_tokens.check(address, &report)).await.is_err()
     {
         return dialect.fault(Fault::Guessing);
     }
@@ -49,7 +54,7 @@ pub(super) async fn guard(layers: &Layers, mut request: Request, next: Next, lin
         live.note();
     }
     if let Some(refusal) = metered.and_then(|(meter, tenant)| meter.0.refusal(tenant)) {
-        match deadline.wait(is_live(layers, request.extensions(), &live)).await {
+        match deadline.wait(Box::pin(is_live(layers, request.extensions(), &live)).as_mut()).await {
             Some(Ok(true)) => return refusal.respond(dialect),
             // Who has left learns nothing of the tenant: the route answers that the session is over.
             Some(Ok(false)) => {}
@@ -70,7 +75,7 @@ pub(super) async fn guard(layers: &Layers, mut request: Request, next: Next, lin
             Some(closing) => Box::pin(closing.answer(layers, request, next)).await,
         }
     };
-    let answer = AssertUnwindSafe(answer.instrument(span)).catch_unwind();
+    let answer = pin!(AssertUnwindSafe(answer.instrument(span)).catch_unwind());
     match deadline.wait(answer).await {
         Some(Ok(response)) => {
             count(metered.filter(|_| live.is_proven()), &response);
@@ -93,9 +98,13 @@ fn unavailable(line: &Line<'_>, dialect: Dialect, what: &str, error: &DbError) -
 
 /// Replaces an API key by its caller, where the surface accepts one. An unknown key becomes a refused token, which is
 /// counted like others.
-async fn look_up_key(layers: &Layers, request: &mut Request, path: &str) -> Result<(), DbError> {
+async fn look_up_key(
+    layers: &Layers,
+    request: &mut Request,
+    key: PresentedKey,
+    path: &str,
+) -> Result<(), DbError> {
     let extensions = request.extensions_mut();
-    let Some(&Identity::ApiKey(key)) = extensions.get::<Identity>() else { return Ok(()) };
     let Some(origin) = extensions.get::<Origin>().filter(|_| layers.surfaces.accepts_api_keys(path)) else {
         return Ok(());
     };

@@ -156,7 +156,8 @@ async fn proof_over_http_runs_in_a_database_of_its_own_that_is_dropped() {
     assert_eq!(document["leaks"], json!([]), "{clean:?}");
     assert!(document["coverage"]["requests"].as_u64().unwrap() > 50, "{}", document["coverage"]);
     let unproven = document["unproven"].as_array().unwrap();
-    let unproven: Vec<_> = unproven.iter().filter(|one| !one["relation"].as_str().unwrap().starts_with("role ")).collect();
+    let unproven: Vec<_> =
+        unproven.iter().filter(|one| !one["relation"].as_str().unwrap().starts_with("role ")).collect();
     assert!(unproven.is_empty(), "{unproven:?}");
     let cells = |relation: &str| {
         let lines = document["matrix"].as_array().unwrap();
