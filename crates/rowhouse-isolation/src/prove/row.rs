@@ -65,7 +65,12 @@ pub(crate) fn order(relations: &[Relation]) -> Vec<usize> {
 
 impl Maker<'_> {
     fn seed(&self, party: Option<usize>, variant: u32) -> Seed {
-        Seed { tag: party.map_or(NOBODY, |party| self.scene.parties[party].tag), variant }
+        let party = party.map(|party| &self.scene.parties[party]);
+        Seed {
+            tag: party.map_or(NOBODY, |party| party.tag),
+            variant,
+            salt: party.and_then(|party| party.salt),
+        }
     }
 
     fn hints(&self, column: &Column) -> Vec<&str> {

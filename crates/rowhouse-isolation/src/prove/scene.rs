@@ -20,6 +20,8 @@ pub(crate) struct Party {
     pub(crate) user: String,
     pub(crate) session: String,
     pub(crate) email: String,
+    /// Makes what it writes unforeseeable.
+    pub(crate) salt: Option<u64>,
 }
 
 impl Party {
@@ -99,7 +101,15 @@ pub(crate) async fn make(
     let mut party = |tag: char, organization: &str| {
         let user = id();
         let email = format!("prove-{tag}-{}@prove.invalid", &user[..8.min(user.len())]);
-        Party { tag, tenant: id(), organization: organization.to_owned(), user, session: id(), email }
+        Party {
+            tag,
+            tenant: id(),
+            organization: organization.to_owned(),
+            user,
+            session: id(),
+            email,
+            salt: None,
+        }
     };
     let parties: Vec<Party> =
         "abc".chars().zip(organizations).map(|(tag, organization)| party(tag, organization)).collect();
@@ -136,13 +146,15 @@ pub(super) async fn set_up(client: &Client, statements: &str) -> Result<(), Cann
     })
 }
 
-/// Statements that make parties with tenant, membership and session; `label` is the name of everything.
+/// Statements that make parties with tenant, membership and session; `label` is the name of everything. Slugs of organizations are
+/// unique in the installation, so they come from what nobody else knows beforehand.
 pub(super) fn residents(parties: &[Party], label: &str) -> Vec<String> {
     let mut sql: Vec<String> = parties.iter().map(user).collect();
     for (at, party) in parties.iter().enumerate() {
         if !parties[..at].iter().any(|other| other.organization == party.organization) {
+            let unique = party.salt.map_or_else(|| party.organization.clone(), |salt| format!("{salt:016x}"));
             sql.push(format!(
-                "insert into tenancy.organizations (id, name, slug) values ('{0}', '{label}', '{label}-{0}')",
+                "insert into tenancy.organizations (id, name, slug) values ('{}', '{label}', '{label}-{unique}')",
                 party.organization
             ));
         }

@@ -18,21 +18,29 @@ pub(crate) fn mark(tag: char) -> String {
 pub(crate) struct Seed {
     pub(crate) tag: char,
     pub(crate) variant: u32,
+    /// Makes values that nobody else can foresee and take first; without it they are always the same.
+    pub(crate) salt: Option<u64>,
 }
 
 impl Seed {
+    /// Fits into a `smallint`.
     fn number(self) -> u32 {
-        7000 + (self.tag as u32 - 'a' as u32) * 100 + self.variant
+        let salted = self.salt.map(|salt| u32::try_from(salt % 20_000).unwrap_or_default());
+        7000 + (self.tag as u32 - 'a' as u32) * 100 + self.variant + salted.unwrap_or_default()
     }
 
     fn text(self) -> String {
-        format!("{}{}", mark(self.tag), self.variant)
+        match self.salt {
+            // A letter, as names of many kinds begin; what is cut off a short text is not what is random.
+            Some(salt) => format!("t{salt:016x}-{}{}", self.tag, self.variant),
+            None => format!("{}{}", mark(self.tag), self.variant),
+        }
     }
 
     fn uuid(self, column: &str) -> String {
-        let hash = column.bytes().fold(u64::from(self.number()), |hash, byte| {
-            hash.wrapping_mul(0x0100_0000_01b3) ^ u64::from(byte)
-        });
+        let start = self.salt.unwrap_or_default().wrapping_add(u64::from(self.number()));
+        let hash =
+            column.bytes().fold(start, |hash, byte| hash.wrapping_mul(0x0100_0000_01b3) ^ u64::from(byte));
         format!("{:08x}-7ead-4000-8000-{:012x}", self.number(), hash & 0xffff_ffff_ffff)
     }
 }

@@ -14,8 +14,8 @@ use super::world::World;
 use super::{LIMITS, Model, Plan, model};
 use crate::settings::Reach;
 
-/// What the two tenants are called.
-pub(crate) const LABEL: &str = "tripwire";
+/// What the two tenants are called, for those who list them. Nothing is found by it: a tenant of any name may sign up.
+const LABEL: &str = "tripwire";
 
 /// The tenants' callers, and what to look for.
 #[derive(Debug)]
@@ -55,7 +55,7 @@ async fn prepare_within(client: &Client, plan: &Plan) -> Result<Wires, CannotRun
     let Model { catalog, declared, .. } = model(client, plan).await?;
     let path = format!("set local search_path = {}", plan.search_path);
     client.batch_execute(&path).await.map_err(DbError::from)?;
-    let parties = vec![party('b'), party('a')];
+    let parties = vec![party(client, 'b').await?, party(client, 'a').await?];
     make(client, &parties, plan).await?;
     let scene = scene(client, parties, plan).await?;
     let world = World::of(&scene);
@@ -69,17 +69,16 @@ async fn prepare_within(client: &Client, plan: &Plan) -> Result<Wires, CannotRun
     Ok(all)
 }
 
-/// The ids are always the same, so that nobody else's tenant is taken for one of these.
-fn party(tag: char) -> Party {
+/// The ids are always the same, by which the tenants are found. What a stranger could take before them is random: address, slug and
+/// values of rows.
+async fn party(client: &Client, tag: char) -> Result<Party, CannotRun> {
     let id = |kind: u32| format!("0000{kind:04}-0000-4000-8000-77697265000{tag}");
-    Party {
-        tag,
-        tenant: id(1),
-        organization: id(2),
-        user: id(3),
-        session: id(4),
-        email: format!("{LABEL}-{tag}@{LABEL}.invalid"),
-    }
+    let user = id(3);
+    let sql = "select coalesce((select email::text from auth.users where id = $1::text::uuid), gen_random_uuid() || '@' || $2),
+        hashtextextended(gen_random_uuid()::text, 0)";
+    let row = client.query_one(sql, &[&user, &format!("{LABEL}.invalid")]).await.map_err(DbError::from)?;
+    let (email, salt) = (row.get(0), row.get::<_, i64>(1).cast_unsigned());
+    Ok(Party { tag, tenant: id(1), organization: id(2), user, session: id(4), email, salt: Some(salt) })
 }
 
 /// Makes the tenants unless they are there, and lets their sessions live.

@@ -80,6 +80,44 @@ async fn look_that_shows_nothing_is_trouble_unless_somebody_has_accepted_it() {
     assert!(trouble.contains("public.secrets") && trouble.contains("secrets_body_check"), "{trouble}");
 }
 
+/// Takes what could be taken for a tripwire's before there are any: addresses, names, slugs and values of rows.
+const SQUATTER: &str = "
+insert into auth.users (id, email, role, aud)
+  select gen_random_uuid(), 'tripwire-' || tag || '@tripwire.invalid', 'authenticated', 'authenticated' from unnest(array['a', 'b']) as tag;
+update tenancy.organizations o set name = 'tripwire', slug = 'tripwire-00000002-0000-4000-8000-77697265000' || right(split_part(u.email, '@', 1), 1)
+  from auth.users u where o.slug = 'u-' || u.id;
+update tenancy.tenants set name = 'tripwire';
+insert into public.handles (tenant_id, handle)
+  select (select min(id::text)::uuid from tenancy.tenants), value from unnest(array['prove-b1', 'prove-a1', 'prove-b1@prove.invalid',
+    'prove-a1@prove.invalid', 'https://prove.invalid/prove-b1', 'https://prove.invalid/prove-a1', 'A', 'a', '1', '12345', '#aabbcc',
+    '+15550100001', 'en', 'EUR', '2026-01-01', '10.0.0.1', '{}', '', 'PROVE-B1', 'prove_b1', 'PROVE-A1', 'prove_a1']) as value;";
+
+#[tokio::test]
+async fn stranger_with_the_address_and_names_of_a_tripwire_neither_blinds_nor_trips_one() {
+    let db = TestDatabase::create().await;
+    db.migrate(NOTES).await;
+    db.migrate(
+        "create table public.handles (handle text primary key); select tenancy.protect('public.handles');
+         grant select, insert on public.handles to authenticated",
+    )
+    .await;
+    let (admin, tripwires) = (db.superuser().await, tripwires(&db));
+    admin.batch_execute(SQUATTER).await.unwrap();
+    let quiet = || async {
+        let round = tripwires.round().await.unwrap();
+        assert_eq!((round.held, round.leaks, round.unproven), (2, vec![], vec![]));
+        assert_eq!((tripwires.trouble(), hits(&admin).await), (Ok(()), vec![]));
+    };
+    quiet().await;
+    // The address is known to whoever has seen it; only from a provider of single sign-on can another account have it.
+    let same = "insert into auth.users (id, email, role, aud, is_sso_user)
+        select gen_random_uuid(), email, role, aud, true from auth.users where id::text like '00000003-0000-4000-8000-%'";
+    assert_eq!(admin.execute(same, &[]).await.unwrap(), 2);
+    quiet().await;
+    db.migrate("create policy wide on public.handles for select to authenticated using (true)").await;
+    assert_eq!(tripwires.round().await.unwrap().leaks, ["public.handles"], "it sees as before");
+}
+
 #[tokio::test]
 async fn switch_makes_a_process_look_by_itself() {
     let db = TestDatabase::create().await;
