@@ -2,7 +2,7 @@
 //! hides are not among them: a read or write that finds none looks like one of rows that do not exist.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 
 use http::Method;
@@ -14,17 +14,19 @@ use rowhouse_db::{DbError, PgError};
 
 use crate::error::{Error, is_policy_violation, is_raised};
 
-/// Distinct (kind, table, verb) that are counted apart; beyond that the table is `other`.
+/// Distinct (table, verb) of a kind that are counted apart; beyond that the table is `other`. Each kind has its own: what a client
+/// can cause in any number must not hide another kind.
 const MAX_SERIES: usize = 1024;
 const NAME: &str = "rls_violations_total";
 const OTHER: &str = "other";
 
-type Series = (&'static str, String, &'static str);
+type Kind = &'static str;
+type Series = (Kind, String, &'static str);
 
 /// The counter.
 #[derive(Debug, Default)]
 pub(crate) struct Violations {
-    known: Mutex<HashSet<Series>>,
+    known: Mutex<HashMap<Kind, HashSet<(String, &'static str)>>>,
 }
 
 impl Violations {
@@ -44,16 +46,17 @@ impl Violations {
         add(&self.bounded((kind, table, verb)), 1);
     }
 
-    fn bounded(&self, series: Series) -> Series {
+    fn bounded(&self, (kind, table, verb): Series) -> Series {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.contains(&series) {
-            return series;
+        let of_kind = known.entry(kind).or_default();
+        let series = (table, verb);
+        if !of_kind.contains(&series) {
+            if of_kind.len() >= MAX_SERIES {
+                return (kind, OTHER.to_owned(), verb);
+            }
+            of_kind.insert(series.clone());
         }
-        if known.len() >= MAX_SERIES {
-            return (series.0, OTHER.to_owned(), series.2);
-        }
-        known.insert(series.clone());
-        series
+        (kind, series.0, verb)
     }
 }
 
@@ -61,7 +64,7 @@ fn add((kind, table, verb): &Series, by: u64) {
     metrics::counter!(NAME, "kind" => *kind, "table" => table.clone(), "verb" => *verb).increment(by);
 }
 
-fn kind(error: &Error) -> Option<&'static str> {
+fn kind(error: &Error) -> Option<Kind> {
     match error {
         Error::Database(DbError::Refused(refusal), _) => of_refusal(refusal),
         Error::Import(error, ..) | Error::NoRole(error) => kind(error),
@@ -72,7 +75,7 @@ fn kind(error: &Error) -> Option<&'static str> {
     }
 }
 
-fn of_refusal(refusal: &PgError) -> Option<&'static str> {
+fn of_refusal(refusal: &PgError) -> Option<Kind> {
     match refusal.code.as_str() {
         "RH401" => Some("session"),
         "RH403" => Some("tenant"),

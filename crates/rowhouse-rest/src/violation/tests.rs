@@ -52,10 +52,11 @@ fn only_names_of_the_schema_become_labels() {
 }
 
 #[test]
-fn number_of_series_is_bounded() {
+fn number_of_series_is_bounded_for_each_kind_by_itself() {
     let violations = Violations::default();
-    let series = |at: usize| violations.bounded(("grant", format!("public.t{at}"), "select"));
-    (0..MAX_SERIES).for_each(|at| assert_eq!(series(at).1, format!("public.t{at}")));
-    assert_eq!(series(MAX_SERIES).1, "other");
-    assert_eq!(series(1).1, "public.t1");
+    let series = |kind, at: usize| violations.bounded((kind, format!("public.t{at}"), "select"));
+    (0..MAX_SERIES).for_each(|at| assert_eq!(series("grant", at).1, format!("public.t{at}")));
+    assert_eq!(series("grant", MAX_SERIES), ("grant", "other".to_owned(), "select"));
+    assert_eq!(series("grant", 1).1, "public.t1");
+    assert_eq!(series("policy", MAX_SERIES), ("policy", format!("public.t{MAX_SERIES}"), "select"));
 }
