@@ -23,7 +23,7 @@ const MOST_LISTED: u32 = 1000;
 pub(crate) struct OperatorAdmin {
     pub(crate) control: Control,
     pub(crate) rng: SharedRng,
-    /// What a session needs to begin or retry a bulk job.
+    /// What a session needs to begin or retry a bulk job, or to read its results.
     pub(crate) bulk_aal: Assurance,
 }
 

@@ -22,7 +22,7 @@ settings! {
         pub impersonation_aal: Assurance = Assurance::Aal2,
         /// What a person's session needs to export a user or a tenant over HTTP: `aal2`, a second factor, or `aal1`.
         pub export_aal: Assurance = Assurance::Aal2,
-        /// What an operator's session needs to begin or retry a bulk job: `aal2`, a second factor, or `aal1`.
+        /// What an operator's session needs to begin or retry a bulk job, or to read its results: `aal2`, a second factor, or `aal1`.
         pub bulk_aal: Assurance = Assurance::Aal2,
         /// How long it is kept who has acted as whom, after the end of each impersonation; the audit log has its own retention.
         pub impersonation_retention: Duration = Duration::from_secs(365 * 86_400),

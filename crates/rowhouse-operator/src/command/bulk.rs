@@ -217,9 +217,12 @@ impl Bulk {
         outcome(self.as_json, true, &json!({ "bulk_jobs": found }), text)
     }
 
-    /// Prints as it reads.
+    /// Notes it in the audit log, then prints as it reads.
     async fn results(&self, id: Uuid, format: &str) -> Result<CommandOutcome, CannotRun> {
         let job = self.get(id).await?;
+        let note = async |tx: &Transaction<'_>| flow::note_results(tx, id).await;
+        let noted = self.control.run_tx(&operation(&self.origin, "bulk.note_results"), note).await;
+        noted.map_err(|error| CannotRun::because(error.to_string()))?;
         let format = ResultFormat::parse(format).unwrap_or_default();
         let mut after = 0;
         loop {

@@ -204,6 +204,13 @@ pub(crate) async fn cancel(tx: &Client, id: Uuid) -> Result<BulkJob, BulkError> 
     get(tx, id).await
 }
 
+/// Notes that somebody takes the results away: those of an export have what is known of each user.
+pub(crate) async fn note_results(tx: &Client, id: Uuid) -> Result<(), BulkError> {
+    let job = get(tx, id).await?;
+    let details = json!({ "action": job.action, "total": job.total });
+    Ok(record(tx, "bulk_job_results_read", id, details).await?)
+}
+
 pub(crate) async fn get(tx: &Client, id: Uuid) -> Result<BulkJob, BulkError> {
     store::find(tx, id).await?.ok_or(BulkError::NotFound)
 }

@@ -1,5 +1,5 @@
 //! `/admin/v1/bulk-jobs/{job}/results`: the file, read in pages as fast as the client takes them. Between two pages no
-//! connection is held.
+//! connection is held. Second factor and entry of the audit log come first, as for an export of one user.
 
 use std::io;
 
@@ -11,7 +11,7 @@ use axum::extract::{Extension, State};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use http::header;
-use rowhouse_db::{Control, DbError};
+use rowhouse_db::{Control, DbError, Transaction};
 use rowhouse_http::api::{Params, Problem, Segment};
 use rowhouse_kernel::Origin;
 use schemars::JsonSchema;
@@ -21,7 +21,8 @@ use uuid::Uuid;
 
 use super::OperatorAdmin;
 use crate::flow::bulk as flow;
-use crate::power::{Help, Operating};
+use crate::flow::operation;
+use crate::power::{Help, Operating, require_assurance};
 use crate::result_file::ResultFormat;
 use crate::store::bulk as store;
 
@@ -84,13 +85,17 @@ impl OperationOutput for ResultFile {
 
 pub(super) async fn download(
     State(operator): State<OperatorAdmin>,
-    _: Operating<Help>,
+    Operating(caller, ..): Operating<Help>,
     Extension(origin): Extension<Origin>,
     Segment(job): Segment<Uuid>,
     Params(query): Params<ResultQuery>,
 ) -> Result<ResultFile, Problem> {
-    let find = async move |client: &Client| flow::get(client, job).await;
-    operator.control.statement(&origin.operation("operators.find_bulk_job"), find).await?;
+    let aal = operator.bulk_aal;
+    let note = async move |tx: &Transaction<'_>| {
+        require_assurance(tx, &caller, aal).await?;
+        Ok::<_, Problem>(flow::note_results(tx, job).await?)
+    };
+    operator.control.run_tx(&operation(&origin, "operators.note_results"), note).await?;
     let format = query.format.unwrap_or_default();
     let source = Source { control: operator.control, origin, job, format };
     Ok(ResultFile { job, format, body: source.body() })

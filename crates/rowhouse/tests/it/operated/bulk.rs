@@ -61,7 +61,7 @@ fn ids(users: &[SignedIn]) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn second_factor_is_asked_for_to_begin_and_to_retry_but_not_to_cancel() {
+async fn second_factor_is_asked_for_to_begin_to_retry_and_for_results_but_not_to_cancel() {
     let harness = Harness::as_roles(settings(), Roles { api: true, worker: false }).await;
     let body = json!({ "action": "suspend", "users": [harness.customer.id], "reason": "test" });
     let needs = (StatusCode::FORBIDDEN, "insufficient_aal".to_owned());
@@ -69,8 +69,20 @@ async fn second_factor_is_asked_for_to_begin_and_to_retry_but_not_to_cancel() {
     harness.sql("update auth.sessions set aal = 'aal2'").await;
     let id = harness.begin_bulk(&harness.support, body).await;
     harness.sql("update auth.sessions set aal = 'aal1'").await;
-    let (retry, cancel) = (format!("{PATH}/{id}/retry"), format!("{PATH}/{id}/cancel"));
+    let [retry, cancel, results] = ["retry", "cancel", "results"].map(|rest| format!("{PATH}/{id}/{rest}"));
     assert_eq!(refused(&harness.post(&harness.support, &retry, json!({})).await), needs);
+    assert_eq!(refused(&harness.get(&harness.support, &results).await), needs);
+    assert_eq!(harness.entries("bulk_job_results_read").await, Vec::<Value>::new());
+    let with_key = harness.app.get(&harness.app.service_key, &format!("/admin/v1{results}")).await;
+    assert_eq!(with_key.status, StatusCode::OK, "{}", with_key.text);
+    harness.sql("update auth.sessions set aal = 'aal2'").await;
+    assert_eq!(harness.get(&harness.support, &results).await.status, StatusCode::OK);
+    let entries = harness.entries("bulk_job_results_read").await;
+    let told: Vec<_> = entries.iter().map(|entry| (&entry["target"], &entry["details"])).collect();
+    let expected = json!({ "action": "suspend", "total": 1 });
+    assert_eq!(told, [(&json!(id), &expected), (&json!(id), &expected)]);
+    assert_eq!(entries[1]["actor"], json!(harness.support.id));
+    harness.sql("update auth.sessions set aal = 'aal1'").await;
     assert_eq!(harness.post(&harness.support, &cancel, json!({})).await.status, StatusCode::OK);
 }
 
