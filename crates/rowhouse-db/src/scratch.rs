@@ -28,7 +28,8 @@ impl From<tokio_postgres::Error> for ScratchError {
     }
 }
 
-/// The database. [`Scratch::remove`] drops it; if the process dies before, the next one that makes one drops it.
+/// The database. [`Scratch::remove`] drops it; if the process dies before, [`remove_leftovers`] does, which the next one that makes one
+/// calls.
 #[derive(Debug)]
 pub struct Scratch {
     /// Its name: `rowhouse_scratch_16384_…`, with the id of the database beside which it stands.
@@ -102,15 +103,61 @@ impl Scratch {
     }
 }
 
-/// Drops those of dead processes: nobody holds their lock.
-async fn remove_leftovers(keeper: &Client) -> Result<(), DbError> {
-    for row in keeper.query(include_str!("../sql/scratch_leftovers.sql"), &[]).await? {
-        let name: String = row.get(0);
-        drop_database(keeper, &name).await?;
-        keeper.execute("select pg_advisory_unlock(hashtextextended($1, 0))", &[&name]).await?;
-        tracing::info!("dropped {name}, which a process had left");
+/// A database that a dead process has left: nobody holds its lock, and nobody is connected to it.
+struct Leftover {
+    name: String,
+    /// Whether this login owns it.
+    may_drop: bool,
+}
+
+/// What dead processes have left beside the database of `client`, by name.
+///
+/// # Errors
+/// The database's.
+pub async fn leftovers(client: &Client) -> Result<Vec<String>, DbError> {
+    let found = lock_leftovers(client).await?;
+    for leftover in &found {
+        unlock(client, &leftover.name).await?;
+    }
+    Ok(found.into_iter().map(|leftover| leftover.name).collect())
+}
+
+/// Drops what dead processes have left beside the database of `keeper`, as far as its login owns it.
+///
+/// # Errors
+/// The database's.
+pub async fn remove_leftovers(keeper: &Client) -> Result<(), DbError> {
+    for Leftover { name, may_drop } in lock_leftovers(keeper).await? {
+        if may_drop {
+            match drop_unused(keeper, &name).await {
+                // Somebody has connected meanwhile.
+                Err(error) if error.code() == Some("55006") => {}
+                dropped => {
+                    dropped?;
+                    tracing::info!("dropped {name}, which a process had left");
+                }
+            }
+        }
+        unlock(keeper, &name).await?;
     }
     Ok(())
+}
+
+/// Their locks stay with the session: nobody else drops them meanwhile.
+async fn lock_leftovers(client: &Client) -> Result<Vec<Leftover>, DbError> {
+    let rows = client.query(include_str!("../sql/scratch_leftovers.sql"), &[]).await?;
+    let leftover = |row: &tokio_postgres::Row| Leftover { name: row.get(0), may_drop: row.get(1) };
+    Ok(rows.iter().map(leftover).collect())
+}
+
+async fn unlock(client: &Client, name: &str) -> Result<(), DbError> {
+    client.execute("select pg_advisory_unlock(hashtextextended($1, 0))", &[&name]).await?;
+    Ok(())
+}
+
+async fn drop_unused(keeper: &Client, name: &str) -> Result<(), DbError> {
+    let name = name.replace('"', "\"\"");
+    Ok(keeper.batch_execute(&format!("drop database if exists \"{name}\"")).await?)
 }
 
 async fn drop_database(keeper: &Client, name: &str) -> Result<(), DbError> {

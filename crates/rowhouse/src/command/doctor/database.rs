@@ -35,6 +35,10 @@ pub(super) async fn check(project: &Project, settings: &Settings, found: &mut Fi
             Err(error) => found.check("triggers", Err(error.to_string())),
         }
     }
+    match rowhouse_db::scratch::leftovers(&client).await {
+        Ok(left) => found.notes.extend(left.iter().map(|name| left_behind(name))),
+        Err(error) => found.check("databases", Err(error.to_string())),
+    }
     match clock_mistake(&client, &*clock()).await {
         Ok(mistake) => found.notes.extend(mistake),
         Err(error) => found.check("clock", Err(error.to_string())),
@@ -73,6 +77,14 @@ fn report(name: &'static str, mistakes: Result<Vec<String>, DbError>, found: &mu
         Ok(mistakes) => found.check(name, Err(mistakes.join("; "))),
         Err(error) => found.check(name, Err(error.to_string())),
     }
+}
+
+/// Of a command that was killed.
+fn left_behind(name: &str) -> String {
+    format!(
+        "the database {name} was left by a command that was killed while it tried migrations in it; the next `rowhouse up`, `migrate \
+         roundtrip`, `migrate trace` or `rls prove --http` drops it, or: drop database \"{name}\""
+    )
 }
 
 /// Whether new users get what belongs to them.

@@ -48,6 +48,9 @@ pub(super) async fn database(
         None => (urls.direct.clone(), None, Sharing::Refuse),
     };
     let admin = connect(&admin_url).await?;
+    if let Err(error) = rowhouse_db::scratch::remove_leftovers(&admin).await {
+        tracing::warn!(%error, "databases that killed commands have left could not be dropped");
+    }
     if embedded.is_some() {
         rowhouse_db::restore_logins(&admin, &urls.data).await?;
     }

@@ -8,7 +8,8 @@ use rowhouse_testkit::until_true;
 use tokio_postgres::Client;
 
 use super::migrate::Team;
-use crate::program::Run;
+use super::round_trip::databases;
+use crate::program::{Run, free_port};
 
 const SLEEPS: &str = "select pg_sleep(600);";
 /// In the project's database, or in one beside it.
@@ -67,7 +68,57 @@ async fn interrupted_round_trip_and_trace_end_with_130_and_leave_no_database() {
         let run = end(running, Signal::SIGINT);
         assert!(run.code == 130 && run.err.contains("the project's database is as it was"), "{run:?}");
         assert!(run.document()["error"].is_array(), "{run:?}");
-        assert_eq!(super::round_trip::databases(&team).await, 0, "{command}");
+        assert_eq!(databases(&team).await, 0, "{command}");
+    }
+}
+
+/// Kills a command in the middle of its file, whose statement PostgreSQL runs on.
+async fn kill_while_it_sleeps(team: &Team, client: &Client, command: &str) {
+    let running = start(team, &["migrate", command, "--json"]);
+    until_true(client, SLEEPING).await;
+    end(running, Signal::SIGKILL);
+}
+
+/// What `doctor` says of databases that were left.
+fn left_behind(team: &Team) -> String {
+    let notes = team.run(&["doctor", "--json"]).document()["notes"].clone();
+    let notes = notes.as_array().unwrap().iter().filter_map(|note| note.as_str());
+    notes.filter(|note| note.contains("rowhouse_scratch_")).collect()
+}
+
+#[tokio::test]
+async fn database_of_a_killed_command_is_named_by_doctor_and_dropped_once_nobody_is_connected() {
+    let team = Team::start().await;
+    let client = team.db.superuser().await;
+    for (killed, next) in [("roundtrip", "up"), ("trace", "roundtrip")] {
+        team.write("20260101000000_a.sql", SLEEPS);
+        kill_while_it_sleeps(&team, &client, killed).await;
+        assert_eq!(
+            (databases(&team).await, left_behind(&team).as_str()),
+            (1, ""),
+            "{killed} is still at work in it"
+        );
+        let end_all = "select pg_terminate_backend(pid, 60000) from pg_stat_activity where query like 'select pg_sleep(600)%' \
+            and datname like 'rowhouse\\_scratch\\_%' and pid <> pg_backend_pid()";
+        client.batch_execute(end_all).await.unwrap();
+        until_true(&client, &format!("not {SLEEPING}")).await;
+        let told = left_behind(&team);
+        assert!(told.contains("drop database") && told.contains("rowhouse up"), "{killed}: {told}");
+        assert_eq!(databases(&team).await, 1, "doctor changes nothing");
+        team.write(
+            "20260101000000_a.sql",
+            "-- rowhouse: reversible no\ncreate table if not exists public.a ();",
+        );
+        if next == "up" {
+            let up = start(&team, &["up", "--yes", "--port", &free_port().to_string()]);
+            until_true(&client, "not exists (select from pg_database where datname like format('rowhouse\\_scratch\\_%s\\_%%', \
+                (select oid from pg_database where datname = current_database())))").await;
+            let up = end(up, Signal::SIGTERM);
+            assert!(up.err.contains("which a process had left"), "{up:?}");
+        } else {
+            assert_eq!(team.run(&["migrate", next]).code, 0);
+        }
+        assert_eq!((databases(&team).await, left_behind(&team).as_str()), (0, ""), "{next}");
     }
 }
 
