@@ -93,6 +93,9 @@ select jsonb_build_object(
   'name', r.name, 'schema', r.nspname, 'bare_name', r.relname, 'kind', r.relkind, 'is_secured', r.relrowsecurity,
   'is_protected', exists (select from pg_policy p where p.polrelid = r.oid and p.polname = 'tenant_select'),
   'is_shared', exists (select from pg_policy p where p.polrelid = r.oid and p.polname = 'shared_select'),
+  'missing_grant', case when not has_schema_privilege(session_user, r.relnamespace, 'usage') or not has_table_privilege(session_user, r.oid, 'select')
+    then format('as %1$s: grant usage on schema %2$I to %3$I; grant select, insert, update, delete on %4$s to %3$I',
+      pg_get_userbyid(r.relowner), r.nspname, session_user, r.name) end,
   'has_reference_checks', exists (select from pg_trigger g where g.tgrelid = r.oid and g.tgname like 'tenant\_reference\_%'),
   'parents', coalesce((select jsonb_agg(format('%I.%I', n.nspname, p.relname)) from pg_inherits i join pg_class p on p.oid = i.inhparent
     join pg_namespace n on n.oid = p.relnamespace where i.inhrelid = r.oid), '[]'),

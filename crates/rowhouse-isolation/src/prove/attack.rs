@@ -36,6 +36,10 @@ pub(crate) async fn attack(client: &Client, stage: &Stage, at: usize) -> Result<
             relation.name
         )));
     }
+    if let Some(reason) = relation.out_of_reach() {
+        attacked.judged.unproven.push(whole(reason));
+        return Ok(attacked);
+    }
     if relation.kind == "f" {
         attacked.judged.unproven.push(whole("a foreign table: no rows are made in it".to_owned()));
     }

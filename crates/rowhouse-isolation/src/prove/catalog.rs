@@ -97,6 +97,8 @@ pub(crate) struct Relation {
     pub(crate) bare_name: String,
     pub(crate) kind: String,
     pub(crate) is_secured: bool,
+    /// What the login of the proof lacks to read it, which somebody else's tables are: who grants what.
+    pub(crate) missing_grant: Option<String>,
     pub(crate) is_protected: bool,
     pub(crate) is_shared: bool,
     /// Whether `tenancy.protect` has made triggers that compare the tenants of references.
@@ -134,6 +136,15 @@ impl Relation {
     pub(crate) fn is_closed(&self, role: &str, verb: &str) -> bool {
         let has = |verbs: &[String]| verbs.iter().any(|one| one == verb);
         self.rights.get(role).is_none_or(|rights| !has(&rights.verbs) || !has(&rights.permitted))
+    }
+
+    /// Why the proof cannot look at its rows, and what to do; none if it can.
+    pub(crate) fn out_of_reach(&self) -> Option<String> {
+        let grant = self.missing_grant.as_ref()?;
+        Some(format!(
+            "the login of the proof may not read it: make it the project's (rowhouse migrate adopt --schema {}), or, {grant}",
+            self.schema
+        ))
     }
 
     /// Whether a role has any privilege that reaches rows.

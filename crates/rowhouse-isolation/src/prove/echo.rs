@@ -221,7 +221,7 @@ async fn looked_at(client: &Client, stage: &Stage) -> Result<String, DbError> {
         .relations
         .iter()
         .enumerate()
-        .filter(|(_, relation)| relation.is_table())
+        .filter(|(_, relation)| relation.is_table() && relation.missing_grant.is_none())
         .take(MOST_LOOKED_AT)
     {
         let condition = stage.world.owned(&stage.declared[at].1.scope, &stage.scene.parties[OWNER], OWNER);

@@ -49,11 +49,16 @@ impl Stage {
         Some((&self.catalog.relations[at], &self.declared[at].1))
     }
 
-    /// Makes the rows of these parties, relation by relation; those of nobody with the first.
+    /// Makes the rows of these parties, relation by relation; those of nobody with the first. There are none in what the proof cannot
+    /// look at.
     pub(crate) async fn fill(&mut self, client: &Client, parties: &[usize]) -> Result<(), DbError> {
         for at in order(&self.catalog.relations) {
             let name = self.catalog.relations[at].name.clone();
             let mut rows = self.world.rows.remove(&name).unwrap_or_default();
+            if let Some(reason) = self.catalog.relations[at].out_of_reach() {
+                self.world.rows.insert(name, Rows { missing: Some(reason), ..rows });
+                continue;
+            }
             let is_private = self.declared[at].1.scope != Scope::Nobody;
             for party in parties {
                 if rows.of.contains_key(party) {
@@ -88,7 +93,7 @@ impl Stage {
         for at in 0..self.catalog.relations.len() {
             let relation = &self.catalog.relations[at];
             let is_private = self.declared[at].1.scope != Scope::Nobody;
-            if relation.kind != "v" || !is_private {
+            if relation.kind != "v" || !is_private || relation.missing_grant.is_some() {
                 continue;
             }
             let name = relation.name.clone();
@@ -171,7 +176,7 @@ impl Stage {
         for (at, child) in self.catalog.relations.iter().enumerate() {
             let blocks =
                 child.references.iter().any(|reference| reference.parent == name && reference.is_blocking);
-            if !blocks || child.name == name {
+            if !blocks || child.name == name || child.missing_grant.is_some() {
                 continue;
             }
             self.clear(&child.name, above, statements);

@@ -2,6 +2,7 @@
 
 mod clean;
 mod declared;
+mod foreign;
 mod leak;
 mod mutant;
 mod over_http;
