@@ -6,6 +6,7 @@
     reason = "a test that cannot be set up has failed"
 )]
 
+mod alert;
 mod api_key;
 mod audit;
 mod auth;
