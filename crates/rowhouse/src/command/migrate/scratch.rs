@@ -122,10 +122,11 @@ async fn fill(
     };
     match migrate::apply_seed(client, Some(text)).await {
         Err(MigrateError::Failed(refused)) if is_seed => {
-            tracing::warn!(
-                "seed.sql does not fit, and the tables are empty: {}",
-                rowhouse_db::DbError::from(refused.cause)
-            );
+            // Before the first file there are no tables for it.
+            if !content.base.is_empty() {
+                let cause = rowhouse_db::DbError::from(refused.cause);
+                tracing::warn!("seed.sql does not fit, and the tables are empty: {cause}");
+            }
             Ok(())
         }
         result => Ok(result.map(drop)?),

@@ -77,6 +77,20 @@ async fn file_without_a_way_back_says_so_or_is_refused() {
 }
 
 #[tokio::test]
+async fn seed_that_does_not_fit_is_told_only_where_there_are_tables_for_it() {
+    let team = Team::start().await;
+    team.up().await;
+    let seed = "insert into public.todos (title, done) values ('a', true);";
+    std::fs::write(team.folder.path().join("seed.sql"), seed).unwrap();
+    for command in ["roundtrip", "trace"] {
+        let all = team.run(&["migrate", command, "--all"]);
+        assert!(all.code == 0 && !all.err.contains("seed.sql"), "{all:?}");
+    }
+    let newest = team.run(&["migrate", "roundtrip"]);
+    assert!(newest.err.contains("seed.sql does not fit"), "{newest:?}");
+}
+
+#[tokio::test]
 async fn databases_of_dead_processes_are_dropped_by_the_next_run() {
     let team = Team::start().await;
     let client = team.db.superuser().await;
