@@ -46,12 +46,18 @@ pub enum Cell {
     HttpReturning,
     /// Changing another's row over HTTP.
     HttpUpdate,
+    /// Changing all rows over HTTP with a request without a filter.
+    HttpUpdateAll,
     /// Handing one's own rows to another over HTTP.
     HttpMove,
     /// Deleting another's row over HTTP.
     HttpDelete,
+    /// Deleting all rows over HTTP with a request without a filter.
+    HttpDeleteAll,
     /// The upsert over HTTP.
     HttpUpsert,
+    /// Referring to another's row over HTTP.
+    HttpRefer,
     /// The call over HTTP.
     HttpCall,
     /// Seeing what the request of another has left in a connection.
@@ -60,7 +66,7 @@ pub enum Cell {
 
 impl Cell {
     /// All, in the order of the matrix.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 28] = [
         Self::Select,
         Self::SelectAny,
         Self::Insert,
@@ -81,9 +87,12 @@ impl Cell {
         Self::HttpInsert,
         Self::HttpReturning,
         Self::HttpUpdate,
+        Self::HttpUpdateAll,
         Self::HttpMove,
         Self::HttpDelete,
+        Self::HttpDeleteAll,
         Self::HttpUpsert,
+        Self::HttpRefer,
         Self::HttpCall,
         Self::Bleed,
     ];
@@ -112,9 +121,12 @@ impl Cell {
             Self::HttpInsert => "http_insert",
             Self::HttpReturning => "http_returning",
             Self::HttpUpdate => "http_update",
+            Self::HttpUpdateAll => "http_update_all",
             Self::HttpMove => "http_move",
             Self::HttpDelete => "http_delete",
+            Self::HttpDeleteAll => "http_delete_all",
             Self::HttpUpsert => "http_upsert",
+            Self::HttpRefer => "http_refer",
             Self::HttpCall => "http_call",
             Self::Bleed => "bleed",
         }
@@ -126,9 +138,12 @@ impl Cell {
             Self::HttpSelect | Self::HttpCount => Self::Select,
             Self::HttpInsert => Self::Insert,
             Self::HttpReturning | Self::HttpUpdate => Self::Update,
+            Self::HttpUpdateAll => Self::UpdateAll,
             Self::HttpMove => Self::Move,
             Self::HttpDelete => Self::Delete,
+            Self::HttpDeleteAll => Self::DeleteAll,
             Self::HttpUpsert => Self::Upsert,
+            Self::HttpRefer => Self::Refer,
             Self::HttpCall => Self::Call,
             other => other,
         }

@@ -3,6 +3,7 @@
 
 mod bleed;
 mod call;
+mod refer;
 mod request;
 mod routine;
 mod service;
@@ -19,10 +20,12 @@ use super::cell::Cell;
 use super::judge::{Judged, Trial};
 use super::model::Scope;
 use super::proof::{Mark, Proof};
+use super::run::Outcome;
 use super::scene::{OTHER, OWNER, SIBLING};
 use super::stage::Stage;
 use super::target::{Probe, Target};
 use super::{LIMITS, Plan, Setting, Told, finish, matrix, set_up};
+use request::Attempt;
 use service::Service;
 
 /// A database that nobody else uses, with the project's schema, and what its data API runs with.
@@ -98,6 +101,8 @@ async fn attack_all(
     told(total, total, "looking for what requests leave");
     let judged = bleed::attack(client, service, stage, plan).await?;
     add(bleed::NAME.to_owned(), judged);
+    // The last: it deletes rows.
+    refer::attack(client, service, stage).await?.into_iter().for_each(|(name, judged)| add(name, judged));
     Ok((proof, marks))
 }
 
@@ -115,23 +120,27 @@ async fn attack(
         return Ok(None);
     };
     let owned = stage.owned(client, at).await?;
-    let private = Vec::new();
+    let (private, clearing) = (Vec::new(), stage.clearing(&relation.name));
     let target =
-        Target { maker: stage.maker(at), recipe: &rows.recipe, row, owned: &owned, clearing: None, private };
-    let mut tried = Vec::new();
-    for attempt in stage.callers(at).flat_map(|(index, actor)| request::attempts(&target, index, actor)) {
-        let answer = service.send(attempt.actor, &attempt.call).await?;
-        let probe = Probe {
-            actor: attempt.actor,
-            sql: attempt.call.to_string(),
-            reads: false,
-            prepare: None,
-            look: None,
-            cell: attempt.cell,
-            most: 0,
-        };
-        tried.push((probe, answer.outcome()));
-    }
+        Target { maker: stage.maker(at), recipe: &rows.recipe, row, owned: &owned, clearing, private };
+    let callers = stage.callers(at);
+    let tried = send(service, callers.flat_map(|(index, actor)| request::attempts(&target, index, actor)));
+    let tried = tried.await?;
     let is_private = declared.scope != Scope::Nobody;
     Ok(Some(Trial { relation, actors: &stage.scene.actors, is_private, tried: &tried }.judge()))
+}
+
+/// Sends one after the other.
+async fn send(
+    service: &Service,
+    attempts: impl Iterator<Item = Attempt>,
+) -> Result<Vec<(Probe, Outcome)>, CannotRun> {
+    let mut tried = Vec::new();
+    for Attempt { actor, cell, call, most } in attempts {
+        let answer = service.send(actor, &call).await?;
+        let sql = call.to_string();
+        let probe = Probe { actor, sql, reads: false, prepare: None, look: None, cell, most };
+        tried.push((probe, answer.outcome()));
+    }
+    Ok(tried)
 }

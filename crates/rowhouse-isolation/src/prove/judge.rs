@@ -68,7 +68,7 @@ impl Trial<'_> {
             || outcome.is_done()
             || (probe.cell == Cell::InsertNobody && outcome.state == "23502")
             // A reference to the row of another tenant is refused like one to a row that does not exist.
-            || (probe.cell == Cell::Refer && outcome.state == "23503");
+            || (probe.cell.in_sql() == Cell::Refer && outcome.state == "23503");
         let reason = match (is_denied, control) {
             (true, Ok(())) => return Mark::Held,
             (true, Err(reason)) => reason,
@@ -143,7 +143,7 @@ pub(crate) fn passes(probe: &Probe, outcome: &Outcome) -> bool {
     let is_own = matches!(probe.cell.in_sql(), Cell::Upsert | Cell::Refer)
         || (probe.cell == Cell::InsertNobody && outcome.state == "23502");
     let is_stopped = outcome.state.starts_with("23") && !is_own;
-    let is_counted = !matches!(probe.cell, Cell::UpdateAll) || outcome.is_done();
+    let is_counted = !matches!(probe.cell.in_sql(), Cell::UpdateAll) || outcome.is_done();
     (outcome.is_done() && outcome.rows.unwrap_or_default() > probe.most) || (is_stopped && is_counted)
 }
 

@@ -122,11 +122,11 @@ impl Target<'_> {
                 .unwrap_or_default(),
             Cell::Refer => {
                 let tried = |reference: &&Reference| {
-                    self.referring(reference, actor, &rights).map(one).unwrap_or_default()
+                    let row = self.referring(reference, actor, &rights);
+                    row.map(|row| one(insert(name, &row))).unwrap_or_default()
                 };
                 // In a tree the row is the one that is referred to.
-                let (tree, others): (Vec<_>, Vec<_>) =
-                    self.private.iter().partition(|reference| reference.parent == *name);
+                let (tree, others) = self.references();
                 let others = self.without_row(others.iter().flat_map(tried).collect());
                 others.into_iter().chain(tree.iter().flat_map(tried)).collect()
             }
@@ -247,7 +247,7 @@ impl Target<'_> {
     }
 
     /// A row of the caller's own that refers to the owner's.
-    fn referring(&self, reference: &Reference, actor: &Actor, rights: &Rights) -> Option<String> {
+    pub(crate) fn referring(&self, reference: &Reference, actor: &Actor, rights: &Rights) -> Option<Row> {
         let mut row = self.maker.written(self.recipe, actor.party, 5);
         for (place, column) in reference.columns.iter().enumerate() {
             row.insert(
@@ -256,19 +256,24 @@ impl Target<'_> {
             );
         }
         let row = self.given(row, rights)?;
-        reference
-            .columns
-            .iter()
-            .all(|column| row.contains_key(column))
-            .then(|| insert(&self.relation().name, &row))
+        reference.columns.iter().all(|column| row.contains_key(column)).then_some(row)
     }
 
-    /// Takes the owner's row away before, whose key the caller's may have.
-    fn without_row(&self, mut probes: Vec<Probe>) -> Vec<Probe> {
+    /// Private references to rows of the same relation, and those to rows of others.
+    pub(crate) fn references(&self) -> (Vec<&Reference>, Vec<&Reference>) {
+        self.private.iter().copied().partition(|reference| reference.parent == self.relation().name)
+    }
+
+    /// Takes the owner's row away, whose key one that refers to something of the owner's may have.
+    pub(crate) fn removal(&self) -> String {
         let delete =
             format!("delete from {} where {}", self.relation().name, picked(self.relation(), self.row));
         let all: Vec<String> = self.clearing.iter().cloned().chain([delete]).collect();
-        probes.iter_mut().for_each(|probe| probe.prepare = Some(all.join("; ")));
+        all.join("; ")
+    }
+
+    fn without_row(&self, mut probes: Vec<Probe>) -> Vec<Probe> {
+        probes.iter_mut().for_each(|probe| probe.prepare = Some(self.removal()));
         probes
     }
 

@@ -4,7 +4,7 @@
 use http::Method;
 use serde_json::{Map, Value};
 
-use super::super::catalog::{Column, Relation};
+use super::super::catalog::{Column, Reference, Relation};
 use super::super::cell::Cell;
 use super::super::model::Scope;
 use super::super::scene::{Actor, SELF};
@@ -21,6 +21,8 @@ pub(super) struct Attempt {
     pub(super) actor: usize,
     pub(super) cell: Cell,
     pub(super) call: Call,
+    /// Rows that are the caller's own: more are others'.
+    pub(super) most: i64,
 }
 
 /// All requests of a caller about a relation.
@@ -33,12 +35,28 @@ pub(super) fn attempts(target: &Target<'_>, index: usize, actor: &Actor) -> Vec<
         (Cell::HttpInsert, requests.insert(RETURNED)),
         (Cell::HttpReturning, requests.update(RETURNED)),
         (Cell::HttpUpdate, requests.update(COUNTED)),
+        (Cell::HttpUpdateAll, requests.update_all()),
         (Cell::HttpMove, requests.hand_over()),
         (Cell::HttpDelete, requests.delete()),
+        (Cell::HttpDeleteAll, requests.delete_all()),
         (Cell::HttpUpsert, requests.upsert()),
     ];
+    let owned = target.owned.get(&index).copied().filter(|_| index != SELF).unwrap_or_default();
+    let most = |cell| if matches!(cell, Cell::HttpUpdateAll | Cell::HttpDeleteAll) { owned } else { 0 };
     let known = all.into_iter().filter_map(|(cell, call)| Some((cell, call?)));
-    known.map(|(cell, call)| Attempt { actor: index, cell, call }).collect()
+    known.map(|(cell, call)| Attempt { actor: index, cell, call, most: most(cell) }).collect()
+}
+
+/// Rows of a caller's own that refer to the owner's by these references.
+pub(super) fn referring(
+    target: &Target<'_>,
+    references: &[&Reference],
+    index: usize,
+    actor: &Actor,
+) -> Vec<Attempt> {
+    let requests = Requests { target, relation: target.relation(), index, actor };
+    let calls = references.iter().filter_map(|reference| requests.refer(reference));
+    calls.map(|call| Attempt { actor: index, cell: Cell::HttpRefer, call, most: 0 }).collect()
 }
 
 struct Requests<'a> {
@@ -85,6 +103,13 @@ impl Requests<'_> {
         Some(call.prefer(prefer).body(self.written(&row)))
     }
 
+    /// Sets a column of all rows to what the attacked one has.
+    fn update_all(&self) -> Option<Call> {
+        let (column, value) = self.target.touched(&self.relation.rights(&self.actor.role))?;
+        let row = Row::from([(column.name.clone(), value.map(str::to_owned))]);
+        Some(self.call(Method::PATCH).prefer(COUNTED).body(self.written(&row)))
+    }
+
     /// Without a condition, as in SQL.
     fn hand_over(&self) -> Option<Call> {
         let row = self.target.handed_over(self.actor, &self.relation.rights(&self.actor.role))?;
@@ -95,6 +120,17 @@ impl Requests<'_> {
 
     fn delete(&self) -> Option<Call> {
         Some(self.call(Method::DELETE).query(&self.picked()?).prefer(COUNTED))
+    }
+
+    /// None where rows of others keep the caller's own from being deleted: nothing could be told from that.
+    fn delete_all(&self) -> Option<Call> {
+        self.target.clearing.is_none().then(|| self.call(Method::DELETE).prefer(COUNTED))
+    }
+
+    fn refer(&self, reference: &Reference) -> Option<Call> {
+        self.actor.party?;
+        let row = self.target.referring(reference, self.actor, &self.relation.rights(&self.actor.role))?;
+        Some(self.call(Method::POST).prefer(COUNTED).body(self.written(&row)))
     }
 
     /// PostgREST's upsert sets every column that is given, so there is none where one may not be set.

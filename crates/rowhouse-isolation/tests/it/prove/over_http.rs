@@ -38,6 +38,7 @@ async fn awkward_schema_is_proven_over_http_cell_by_cell() {
         Cell::HttpInsert,
         Cell::HttpReturning,
         Cell::HttpUpdate,
+        Cell::HttpUpdateAll,
         Cell::HttpMove,
         Cell::HttpDelete,
     ];
@@ -52,6 +53,16 @@ async fn awkward_schema_is_proven_over_http_cell_by_cell() {
     for table in ["public.customers", "public.lines", "public.folders", "public.events"] {
         assert_eq!(line(&proof, table, "other tenant")(Cell::HttpUpsert), Some(Mark::Held), "{table}");
     }
+    let other = |table: &str, cell| line(&proof, &format!("public.{table}"), "other tenant")(cell);
+    for (cell, tables) in [
+        (Cell::HttpDeleteAll, ["lines", "folders", "events"].as_slice()),
+        (Cell::HttpRefer, &["orders", "lines", "folders"]),
+    ] {
+        for table in tables {
+            assert_eq!(other(table, cell), Some(Mark::Held), "{table} {cell:?}");
+        }
+    }
+    assert_eq!(other("customers", Cell::HttpDeleteAll), None, "orders keep customers from being deleted");
     assert_eq!(line(&proof, "public.customers_like(text)", "other tenant")(Cell::HttpCall), Some(Mark::Held));
     for actor in ["other tenant", "sibling tenant", "no tenant", "anon"] {
         assert_eq!(line(&proof, "(connections)", actor)(Cell::Bleed), Some(Mark::Held), "{actor}");
@@ -70,7 +81,13 @@ async fn awkward_schema_is_proven_over_http_cell_by_cell() {
 async fn what_gets_through_over_http_is_named_with_its_request() {
     let db = with(
         "create policy wide on public.folders for select to authenticated using (true);
-         alter policy tenant_update on public.customers with check (true);
+         alter policy tenant_update on public.customers using (true) with check (true);
+         create policy wide on public.events for delete to authenticated using (true);
+         do $$ declare name text; begin
+           for name in select tgname from pg_trigger where tgrelid = 'public.orders'::regclass and tgname like 'tenant\\_reference\\_%' loop
+             execute format('alter table public.orders disable trigger %I', name);
+           end loop;
+         end $$;
          create function public.all_names() returns setof text language sql stable security definer set search_path = ''
            as 'select name from public.customers';",
     )
@@ -84,9 +101,12 @@ async fn what_gets_through_over_http_is_named_with_its_request() {
         leaks("other tenant"),
         [
             ("public.all_names()", Cell::HttpCall),
+            ("public.customers", Cell::HttpUpdateAll),
             ("public.customers", Cell::HttpMove),
+            ("public.events", Cell::HttpDeleteAll),
             ("public.folders", Cell::HttpSelect),
             ("public.folders", Cell::HttpCount),
+            ("public.orders", Cell::HttpRefer),
         ]
     );
     let moved = proof.leaks.iter().find(|leak| leak.cell == Cell::HttpMove).unwrap();
