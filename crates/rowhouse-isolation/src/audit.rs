@@ -6,7 +6,7 @@ use rowhouse_kernel::{ANON, AUTHENTICATED};
 use rowhouse_module::CannotRun;
 use rowhouse_rest::RestSettings;
 use serde_json::{Value, json};
-use tokio_postgres::{Client, Row};
+use tokio_postgres::{Client, Row, Statement};
 
 use crate::check::{Check, all};
 use crate::policy::judge_all;
@@ -73,38 +73,63 @@ pub async fn audit_read_only(client: &Client, scope: &Scope) -> Result<Report, C
 /// # Errors
 /// The same.
 pub async fn audit(client: &Client, scope: &Scope) -> Result<Report, CannotRun> {
-    client.batch_execute(SEARCH_PATH).await.map_err(DbError::from)?;
-    let schemas = schemas(client, &scope.schemas).await?;
-    let expressions = judge_all(client, &scope.tenant_columns).await?.map_err(|policy| {
-        CannotRun::because(format!(
-            "policy \"{}\" on {} cannot be judged: its stored form is unknown",
-            policy.policy, policy.relation
-        ))
-    })?;
-    let input = json!({
-        "schemas": schemas,
-        "served": scope.served,
-        "tenant_columns": scope.tenant_columns,
-        "callers": [ANON, AUTHENTICATED, scope.anon_role],
-        "login": scope.login,
-        "expressions": expressions,
-    });
-    let mut found = Vec::new();
-    for check in all() {
-        found.extend(run(client, check, &input).await?);
-    }
-    found.sort();
-    let (relations, policies) = size(client, &schemas).await?;
-    let (found, of_platform, _) = apply(found, &platform());
-    let (findings, waived, unused_waivers) = apply(found, &scope.waivers);
-    Ok(Report { schemas, relations, policies, findings, waived, unused_waivers, of_platform })
+    Auditor::prepare(client).await?.audit(client, scope).await
 }
 
-async fn run(client: &Client, check: &Check, input: &Value) -> Result<Vec<Finding>, CannotRun> {
-    let sql = format!("{PRELUDE}{}", check.sql);
-    let rows = client.query(&sql, &[input]).await;
-    let rows = rows.map_err(|error| CannotRun::because(format!("{}: {}", check.id, DbError::from(error))))?;
-    Ok(rows.iter().map(|row| finding(check, row)).collect())
+/// The checks as prepared statements of a connection, to audit more than once: planning one takes far longer than running it.
+pub(crate) struct Auditor {
+    checks: Vec<(&'static Check, Statement)>,
+}
+
+impl Auditor {
+    pub(crate) async fn prepare(client: &Client) -> Result<Self, CannotRun> {
+        client.batch_execute(SEARCH_PATH).await.map_err(DbError::from)?;
+        let mut checks = Vec::new();
+        for check in all() {
+            let statement = client.prepare(&format!("{PRELUDE}{}", check.sql)).await;
+            checks.push((check, statement.map_err(|error| concerning(check, error))?));
+        }
+        Ok(Self { checks })
+    }
+
+    /// In the transaction that the connection is in. Its search_path is another one afterwards.
+    pub(crate) async fn audit(&self, client: &Client, scope: &Scope) -> Result<Report, CannotRun> {
+        client.batch_execute(SEARCH_PATH).await.map_err(DbError::from)?;
+        let schemas = schemas(client, &scope.schemas).await?;
+        let expressions = judge_all(client, &scope.tenant_columns).await?.map_err(|policy| {
+            CannotRun::because(format!(
+                "policy \"{}\" on {} cannot be judged: its stored form is unknown",
+                policy.policy, policy.relation
+            ))
+        })?;
+        let input = json!({
+            "schemas": schemas,
+            "served": scope.served,
+            "tenant_columns": scope.tenant_columns,
+            "callers": [ANON, AUTHENTICATED, scope.anon_role],
+            "login": scope.login,
+            "expressions": expressions,
+        });
+        let mut found = self.run(client, &input).await?;
+        found.sort();
+        let (relations, policies) = size(client, &schemas).await?;
+        let (found, of_platform, _) = apply(found, &platform());
+        let (findings, waived, unused_waivers) = apply(found, &scope.waivers);
+        Ok(Report { schemas, relations, policies, findings, waived, unused_waivers, of_platform })
+    }
+
+    async fn run(&self, client: &Client, input: &Value) -> Result<Vec<Finding>, CannotRun> {
+        let mut found = Vec::new();
+        for (check, statement) in &self.checks {
+            let rows = client.query(statement, &[input]).await.map_err(|error| concerning(check, error))?;
+            found.extend(rows.iter().map(|row| finding(check, row)));
+        }
+        Ok(found)
+    }
+}
+
+fn concerning(check: &Check, error: tokio_postgres::Error) -> CannotRun {
+    CannotRun::because(format!("{}: {}", check.id, DbError::from(error)))
 }
 
 fn finding(check: &Check, row: &Row) -> Finding {

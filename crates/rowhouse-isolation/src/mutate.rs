@@ -19,12 +19,15 @@ use tokio_postgres::Client;
 pub use kind::KINDS;
 pub use place::Kind;
 
-use crate::audit::audit;
+use crate::audit::Auditor;
 use crate::check::Severity;
 use crate::prove::{Plan, Proof, Relation, Told, caller_roles, prove_within, read_catalog};
 use crate::report::{Finding, Report};
 
 const SEARCH_PATH: &str = "set local search_path = pg_catalog, pg_temp";
+/// The same checks run again and again: they need no plans of their own each time.
+const PLAN_ONCE: &str = "set local plan_cache_mode = force_generic_plan";
+const PLAN_AS_USUAL: &str = "set local plan_cache_mode = auto";
 
 /// What became of a defect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -116,7 +119,8 @@ async fn mutate_within(
     told: Told<'_>,
 ) -> Result<Mutation, CannotRun> {
     let tables = targets(client, plan).await?;
-    let baseline = within_savepoint(client, plan, "select 1").await?;
+    let looker = Looker { client, plan, auditor: Auditor::prepare(client).await? };
+    let baseline = looker.within_savepoint("select 1").await?;
     let mut mutation = Mutation { false_alarms: alarms(&baseline), ..Mutation::default() };
     for (at, kind) in KINDS.iter().enumerate() {
         told(at, KINDS.len(), kind.name);
@@ -126,7 +130,7 @@ async fn mutate_within(
         // Another table for each kind, so that all have their turn.
         let first = if every || fitting.is_empty() { 0 } else { at % fitting.len() };
         for (table, sql) in fitting.iter().skip(first).take(wanted) {
-            mutation.mutants.push(try_one(client, plan, kind, table, sql, &baseline).await?);
+            mutation.mutants.push(try_one(&looker, kind, table, sql, &baseline).await?);
         }
     }
     Ok(mutation)
@@ -163,8 +167,7 @@ fn alarms(found: &Found) -> Vec<String> {
 }
 
 async fn try_one(
-    client: &Client,
-    plan: &Plan,
+    looker: &Looker<'_>,
     kind: &Kind,
     table: &Relation,
     sql: &str,
@@ -178,7 +181,7 @@ async fn try_one(
         detail,
         sql: sql.to_owned(),
     };
-    let found = match within_savepoint(client, plan, sql).await {
+    let found = match looker.within_savepoint(sql).await {
         Ok(found) => found,
         Err(reason) => return Ok(mutant(Fate::Skipped, Vec::new(), reason.to_string())),
     };
@@ -193,22 +196,32 @@ async fn try_one(
     Ok(mutant(if killed_by.is_empty() { Fate::Survived } else { Fate::Killed }, killed_by, detail))
 }
 
-/// Applies statements, proves, audits, and goes back.
-async fn within_savepoint(client: &Client, plan: &Plan, sql: &str) -> Result<Found, CannotRun> {
-    client.batch_execute(&format!("savepoint mutant; {SEARCH_PATH}")).await.map_err(DbError::from)?;
-    let found = look(client, plan, sql).await;
-    client
-        .batch_execute("rollback to savepoint mutant; release savepoint mutant")
-        .await
-        .map_err(DbError::from)?;
-    found
+/// Looks at the schema with each defect.
+struct Looker<'a> {
+    client: &'a Client,
+    plan: &'a Plan,
+    auditor: Auditor,
 }
 
-async fn look(client: &Client, plan: &Plan, sql: &str) -> Result<Found, CannotRun> {
-    client.batch_execute(sql).await.map_err(DbError::from)?;
-    let report = audit(client, &plan.scope).await?;
-    let proof = prove_within(client, plan, &|_, _, _| {}).await?;
-    Ok(Found { by_proof: of_proof(&proof), by_audit: of_audit(&report) })
+impl Looker<'_> {
+    /// Applies statements, proves, audits, and goes back.
+    async fn within_savepoint(&self, sql: &str) -> Result<Found, CannotRun> {
+        let begin = format!("savepoint mutant; {SEARCH_PATH}");
+        self.client.batch_execute(&begin).await.map_err(DbError::from)?;
+        let found = self.look(sql).await;
+        let back = "rollback to savepoint mutant; release savepoint mutant";
+        self.client.batch_execute(back).await.map_err(DbError::from)?;
+        found
+    }
+
+    async fn look(&self, sql: &str) -> Result<Found, CannotRun> {
+        let Self { client, plan, auditor } = self;
+        client.batch_execute(&format!("{sql};\n{PLAN_ONCE}")).await.map_err(DbError::from)?;
+        let report = auditor.audit(client, &plan.scope).await?;
+        client.batch_execute(PLAN_AS_USUAL).await.map_err(DbError::from)?;
+        let proof = prove_within(client, plan, &|_, _, _| {}).await?;
+        Ok(Found { by_proof: of_proof(&proof), by_audit: of_audit(&report) })
+    }
 }
 
 fn of_proof(proof: &Proof) -> BTreeSet<String> {

@@ -30,7 +30,8 @@ columns as (
   left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
   group by r.oid
 ),
-named as (
+-- looked up by key for each column of a key or reference, so not computed for all tables of the database
+named as not materialized (
   select attrelid, attnum, quote_ident(attname) as name from pg_attribute where attnum > 0 and not attisdropped
 ),
 keys as (
@@ -38,7 +39,7 @@ keys as (
     select jsonb_agg(n.name order by k.place) from unnest(i.indkey[0:i.indnkeyatts - 1]) with ordinality as k (attnum, place)
     join named n on n.attrelid = i.indrelid and n.attnum = k.attnum)) order by i.indisprimary desc, x.relname) as list
   from pg_index i join pg_class x on x.oid = i.indexrelid
-  where i.indisunique and i.indisvalid and i.indpred is null and i.indexprs is null
+  where i.indrelid in (select oid from relation) and i.indisunique and i.indisvalid and i.indpred is null and i.indexprs is null
   group by i.indrelid
 ),
 foreign_keys as (
@@ -48,13 +49,13 @@ foreign_keys as (
       join named n on n.attrelid = c.conrelid and n.attnum = k.attnum),
     'parent_columns', (select jsonb_agg(n.name order by k.place) from unnest(c.confkey) with ordinality as k (attnum, place)
       join named n on n.attrelid = c.confrelid and n.attnum = k.attnum)) order by c.conname) as list
-  from pg_constraint c where c.contype = 'f' and c.conparentid = 0
+  from pg_constraint c where c.conrelid in (select oid from relation) and c.contype = 'f' and c.conparentid = 0
   group by c.conrelid
 ),
 checks as (
   select c.conrelid as oid, jsonb_agg(jsonb_build_object('name', c.conname, 'text', pg_get_constraintdef(c.oid),
     'columns', (select jsonb_agg(n.name) from named n where n.attrelid = c.conrelid and n.attnum = any (c.conkey)))) as list
-  from pg_constraint c where c.contype = 'c' and c.conrelid <> 0
+  from pg_constraint c where c.conrelid in (select oid from relation) and c.contype = 'c'
   group by c.conrelid
 ),
 bounds as (
@@ -62,7 +63,7 @@ bounds as (
       select string_agg(pg_get_expr(c.relpartbound, c.oid), ' ') from pg_inherits i join pg_class c on c.oid = i.inhrelid
       where i.inhparent = p.partrelid), ''),
     'columns', (select jsonb_agg(n.name) from named n where n.attrelid = p.partrelid and n.attnum = any (p.partattrs::int2[]))) as bound
-  from pg_partitioned_table p
+  from pg_partitioned_table p where p.partrelid in (select oid from relation)
 ),
 -- what a role may do by its grants, and by policies
 rights as (
@@ -87,15 +88,16 @@ policies as (
     'name', quote_ident(p.polname), 'command', p.polcmd, 'is_permissive', p.polpermissive,
     'is_for_callers', exists (select from unnest(p.polroles) as q join role o on q = 0 or q = o.oid),
     'using', pg_get_expr(p.polqual, p.polrelid), 'check', pg_get_expr(p.polwithcheck, p.polrelid)) order by p.polname) as list
-  from pg_policy p group by p.polrelid
+  from pg_policy p where p.polrelid in (select oid from relation)
+  group by p.polrelid
 )
 select jsonb_build_object(
   'name', r.name, 'schema', r.nspname, 'bare_name', r.relname, 'kind', r.relkind, 'is_secured', r.relrowsecurity,
-  'is_protected', exists (select from pg_policy p where p.polrelid = r.oid and p.polname = 'tenant_select'),
-  'is_shared', exists (select from pg_policy p where p.polrelid = r.oid and p.polname = 'shared_select'),
   'missing_grant', case when not has_schema_privilege(session_user, r.relnamespace, 'usage') or not has_table_privilege(session_user, r.oid, 'select')
     then format('as %1$s: grant usage on schema %2$I to %3$I; grant select, insert, update, delete on %4$s to %3$I',
       pg_get_userbyid(r.relowner), r.nspname, session_user, r.name) end,
+  'is_protected', exists (select from pg_policy p where p.polrelid = r.oid and p.polname = 'tenant_select'),
+  'is_shared', exists (select from pg_policy p where p.polrelid = r.oid and p.polname = 'shared_select'),
   'has_reference_checks', exists (select from pg_trigger g where g.tgrelid = r.oid and g.tgname like 'tenant\_reference\_%'),
   'parents', coalesce((select jsonb_agg(format('%I.%I', n.nspname, p.relname)) from pg_inherits i join pg_class p on p.oid = i.inhparent
     join pg_namespace n on n.oid = p.relnamespace where i.inhrelid = r.oid), '[]'),
