@@ -35,6 +35,7 @@ mod store;
 mod tar;
 mod tenant;
 mod throwaway;
+mod trouble;
 mod verify;
 mod wal;
 

@@ -4,15 +4,14 @@
 
 mod age;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::counter;
-use rowhouse_db::{Control, DbError};
-use rowhouse_http::{BackgroundTask, Heartbeat};
+use rowhouse_db::Control;
 use rowhouse_jobs::Cron;
 use rowhouse_kernel::{SharedClock, SharedRng};
-use rowhouse_module::{Assembly, CannotRun, HealthCheck, Project, Weight};
+use rowhouse_module::{Assembly, CannotRun, Project};
 use time::OffsetDateTime;
 
 use crate::manifest::BackupKind;
@@ -22,6 +21,7 @@ use crate::settings::{BackupMethod, BackupSettings};
 use crate::source::Source;
 use crate::state;
 use crate::store::{Condition, Listed, Store, find_server_key};
+use crate::trouble::{self, Turned, Turns, alone};
 
 pub(crate) use age::METRICS;
 
@@ -45,7 +45,7 @@ pub(crate) fn start(assembly: &mut Assembly, status: &Arc<Status>) -> Result<(),
     let settings = origin.settings.get::<BackupSettings>();
     let source =
         Source::new(&origin.settings, Some(&project), &origin.urls.direct, &*origin.rng, &origin.clock)?;
-    let work = Arc::new(Work {
+    let work = Work {
         source,
         control: origin.database.control.clone(),
         cron: settings.cron().map_err(|why| CannotRun::because(format!("backup.schedule: {why}")))?,
@@ -54,19 +54,10 @@ pub(crate) fn start(assembly: &mut Assembly, status: &Arc<Status>) -> Result<(),
         clock: Arc::clone(&origin.clock),
         rng: Arc::clone(&origin.rng),
         status: Arc::clone(status),
-        failure: Mutex::default(),
-    });
-    let asked = Arc::clone(&work);
-    assembly.check(HealthCheck::new("backup.schedule", Weight::Degraded, move || asked.trouble()));
-    assembly.task(BackgroundTask::new("backup.schedule", move |heartbeat| {
-        let work = Arc::clone(&work);
-        async move {
-            tokio::select! {
-                () = work.run(&heartbeat) => {}
-                () = heartbeat.stopping() => {}
-            }
-        }
-    }));
+    };
+    // The first failure has to be an increase.
+    counter!("rowhouse_backup_failures_total").absolute(0);
+    trouble::start(assembly, "backup.schedule", "backup.schedule", work);
     Ok(())
 }
 
@@ -80,29 +71,23 @@ struct Work {
     rng: SharedRng,
     /// The receiver's.
     status: Arc<Status>,
-    /// Why the last attempt failed.
-    failure: Mutex<Option<String>>,
+}
+
+impl Turns for Work {
+    async fn turn(&self) -> Turned {
+        match self.make().await {
+            Ok(trouble) => Turned { trouble, pause: PAUSE },
+            Err(error) => {
+                counter!("rowhouse_backup_failures_total").increment(1);
+                Turned::failed(format!("no scheduled backup was made: {error}"), RETRY)
+            }
+        }
+    }
 }
 
 impl Work {
-    async fn run(&self, heartbeat: &Heartbeat) {
-        // The first failure has to be an increase.
-        counter!("rowhouse_backup_failures_total").absolute(0);
-        loop {
-            let done = heartbeat.idle(self.turn()).await;
-            let pause = if done.is_ok() { PAUSE } else { RETRY };
-            if let Err(error) = &done {
-                counter!("rowhouse_backup_failures_total").increment(1);
-                tracing::warn!("no scheduled backup was made: {error}; again in {pause:?}");
-            }
-            *self.failure.lock().unwrap_or_else(PoisonError::into_inner) =
-                done.err().map(|error| error.to_string());
-            heartbeat.sleep(pause).await;
-        }
-    }
-
-    /// Makes a backup if it is time, and backups are on: the slot says so, or the settings want dumps.
-    async fn turn(&self) -> Result<(), CannotRun> {
+    /// Makes a backup if it is time, and backups are on: the slot says so, or the settings want dumps. What is wrong with the last.
+    async fn make(&self) -> Result<Option<String>, CannotRun> {
         // Whether the database answers is a check of its own.
         let has_slot = state::read(&self.control, &self.source.slot).await.is_ok_and(|state| state.has_slot);
         let method = match self.settings.method {
@@ -111,24 +96,24 @@ impl Work {
         };
         // A store that nobody has used has no key, and gets none.
         if method.is_none() && find_server_key(&self.settings, &self.project)?.is_none() {
-            return Ok(());
+            return Ok(None);
         }
         let store = Store::open(&self.settings, &self.project, self.clock.clone(), self.rng.clone()).await?;
-        let listed = store.list().await?;
+        let mut listed = store.list().await?;
         self.show(&listed);
-        let Some(method) = method else { return Ok(()) };
-        if !is_due(&self.cron, &of(&method, listed), self.clock.now()) {
-            return Ok(());
+        let Some(method) = method else { return Ok(None) };
+        listed = of(&method, listed);
+        if is_due(&self.cron, &listed, self.clock.now())
+            && let Some(_lock) = alone(&self.source, LOCK).await?
+        {
+            // Whoever had it may have made the backup meanwhile.
+            listed = of(&method, store.list().await?);
+            if is_due(&self.cron, &listed, self.clock.now()) {
+                self.back_up(store, &method).await?;
+                return Ok(None);
+            }
         }
-        // Released with the connection. Whoever had it may have made the backup meanwhile.
-        let client = self.source.connect().await?;
-        let taken =
-            client.query_one("select pg_try_advisory_lock($1)", &[&LOCK]).await.map_err(DbError::from)?;
-        let listed = of(&method, store.list().await?);
-        if taken.get::<_, bool>(0) && is_due(&self.cron, &listed, self.clock.now()) {
-            self.back_up(store, &method).await?;
-        }
-        Ok(())
+        Ok(damaged(&listed))
     }
 
     /// A backup counts when it has been read back.
@@ -154,11 +139,6 @@ impl Work {
             self.status.backed_up(start);
         }
     }
-
-    fn trouble(&self) -> Result<(), String> {
-        let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
-        failure.as_ref().map_or(Ok(()), |why| Err(format!("no scheduled backup was made: {why}")))
-    }
 }
 
 /// Without finished backups of the other kind: a dump before a migration is no reason to make no physical one.
@@ -182,6 +162,19 @@ fn is_due(cron: &Cron, listed: &[Listed], now: OffsetDateTime) -> bool {
         // The first one is made by `backup create`; an empty store may be another project's, or not mounted.
         None => !listed.is_empty() && !listed.iter().any(is_under_way),
     }
+}
+
+/// A backup in which damage was found counts for the schedule, or each attempt would add another; it is no good one.
+fn damaged(listed: &[Listed]) -> Option<String> {
+    let finished = listed.iter().filter(|one| one.manifest().is_some());
+    let newest = finished.max_by_key(|one| one.manifest().map(|manifest| manifest.started_at))?;
+    newest.is_damaged().then(|| {
+        format!(
+            "the newest backup, {}, is damaged: `rowhouse backup verify` says where; run `rowhouse backup create` once the \
+             store is mended",
+            newest.id
+        )
+    })
 }
 
 #[cfg(test)]

@@ -2,15 +2,14 @@
 //! to `rowhouse drill run`.
 
 use std::process::Stdio;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::gauge;
-use rowhouse_db::{Control, DbError};
-use rowhouse_http::{BackgroundTask, Heartbeat};
+use rowhouse_db::Control;
 use rowhouse_jobs::Cron;
 use rowhouse_kernel::{SharedClock, SharedRng};
-use rowhouse_module::{Assembly, CannotRun, HealthCheck, Metric, Project, Weight};
+use rowhouse_module::{Assembly, CannotRun, Metric, Project};
 use time::OffsetDateTime;
 use tokio::process::Command;
 
@@ -20,6 +19,7 @@ use crate::settings::BackupSettings;
 use crate::source::Source;
 use crate::state;
 use crate::store::{Listed, Record, Store};
+use crate::trouble::{self, Turned, Turns, alone};
 
 /// How often the time is compared with the schedule, and when a drill that could not run is tried again.
 const PAUSE: Duration = Duration::from_mins(5);
@@ -48,7 +48,7 @@ pub(crate) fn start(assembly: &mut Assembly) -> Result<(), CannotRun> {
     let Some(cron) = cron else { return Ok(()) };
     let source =
         Source::new(&origin.settings, Some(&project), &origin.urls.direct, &*origin.rng, &origin.clock)?;
-    let work = Arc::new(Work {
+    let work = Work {
         source,
         control: origin.database.control.clone(),
         cron,
@@ -56,19 +56,8 @@ pub(crate) fn start(assembly: &mut Assembly) -> Result<(), CannotRun> {
         project,
         clock: Arc::clone(&origin.clock),
         rng: Arc::clone(&origin.rng),
-        failure: Mutex::default(),
-    });
-    let asked = Arc::clone(&work);
-    assembly.check(HealthCheck::new("backup.drill_schedule", Weight::Degraded, move || asked.trouble()));
-    assembly.task(BackgroundTask::new("backup.drill", move |heartbeat| {
-        let work = Arc::clone(&work);
-        async move {
-            tokio::select! {
-                () = work.run(&heartbeat) => {}
-                () = heartbeat.stopping() => {}
-            }
-        }
-    }));
+    };
+    trouble::start(assembly, "backup.drill", "backup.drill_schedule", work);
     Ok(())
 }
 
@@ -80,62 +69,62 @@ struct Work {
     project: Project,
     clock: SharedClock,
     rng: SharedRng,
-    /// What is wrong with the last drill.
-    failure: Mutex<Option<String>>,
 }
 
-/// What came of a turn.
-enum Turn {
+/// What came of looking.
+enum Looked {
     /// What is wrong with the last drill.
     Done(Option<String>),
-    /// A drill was due and could not run.
+    /// A drill was due and could not run, or its result is not kept.
     Failed(CannotRun),
 }
 
-impl Work {
-    async fn run(&self, heartbeat: &Heartbeat) {
-        loop {
-            // What could not be looked at is looked at again soon; a drill that could not run takes its time.
-            let (turn, pause) = match heartbeat.idle(self.turn()).await {
-                Ok(Turn::Failed(error)) => (Err(error), RETRY),
-                Ok(Turn::Done(trouble)) => (Ok(trouble), PAUSE),
-                Err(error) => (Err(error), PAUSE),
-            };
-            let failure = turn.unwrap_or_else(|error| {
-                tracing::warn!("no scheduled drill was run: {error}; again in {pause:?}");
-                Some(format!("no scheduled drill was run: {error}"))
-            });
-            *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
-            heartbeat.sleep(pause).await;
+impl Turns for Work {
+    async fn turn(&self) -> Turned {
+        let why = |error: CannotRun| format!("no scheduled drill was run: {error}");
+        // What could not be looked at is looked at again soon; a drill that could not run takes its time.
+        match self.look().await {
+            Ok(Looked::Done(trouble)) => Turned { trouble, pause: PAUSE },
+            Ok(Looked::Failed(error)) => Turned::failed(why(error), RETRY),
+            Err(error) => Turned::failed(why(error), PAUSE),
         }
     }
+}
 
+impl Work {
     /// Runs a drill if it is time.
-    async fn turn(&self) -> Result<Turn, CannotRun> {
+    async fn look(&self) -> Result<Looked, CannotRun> {
         // Whether the database answers is a check of its own.
         if !state::read(&self.control, &self.source.slot).await.is_ok_and(|state| state.has_slot) {
-            return Ok(Turn::Done(None));
+            return Ok(Looked::Done(None));
         }
         let store = Store::open(&self.settings, &self.project, self.clock.clone(), self.rng.clone()).await?;
         let mut listed = store.list().await?;
-        if is_due(&self.cron, &listed, self.clock.now()) {
-            // Released with the connection. Whoever had it may have run the drill meanwhile.
-            let client = self.source.connect().await?;
-            let taken =
-                client.query_one("select pg_try_advisory_lock($1)", &[&LOCK]).await.map_err(DbError::from)?;
+        if self.is_due(&listed)
+            && let Some(_lock) = alone(&self.source, LOCK).await?
+        {
+            // Whoever had it may have run the drill meanwhile.
             listed = store.list().await?;
-            if taken.get::<_, bool>(0) && is_due(&self.cron, &listed, self.clock.now()) {
+            if self.is_due(&listed) {
+                let began = self.clock.now();
                 if let Err(error) = self.drill().await {
-                    return Ok(Turn::Failed(error));
+                    return Ok(Looked::Failed(error));
                 }
                 listed = store.list().await?;
+                if !is_recorded(&listed, began) {
+                    return Ok(Looked::Failed(unrecorded(&store)));
+                }
             }
         }
         self.show(&listed)?;
-        Ok(Turn::Done(last(&listed).filter(|record| !record.good).map(|_| {
+        Ok(Looked::Done(last(&listed).filter(|record| !record.good).map(|_| {
             "the last drill has failed: `rowhouse drill list` names its report; run `rowhouse drill run` once it is mended"
                 .to_owned()
         })))
+    }
+
+    fn is_due(&self, listed: &[Listed]) -> bool {
+        is_due(&self.cron, listed, self.clock.now())
     }
 
     /// A drill that finds something wrong has run: its record says so.
@@ -175,15 +164,24 @@ impl Work {
         }
         Ok(())
     }
+}
 
-    fn trouble(&self) -> Result<(), String> {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone().map_or(Ok(()), Err)
-    }
+fn unrecorded(store: &Store) -> CannotRun {
+    CannotRun::because(format!(
+        "one was run, and its result is not kept with the backup in {}: `rowhouse drill list` has its report; see that the \
+         store can be written to",
+        store.place()
+    ))
 }
 
 /// The newest record of a drill.
 fn last(listed: &[Listed]) -> Option<&Record> {
     listed.iter().filter_map(|one| one.state.drilled.as_ref()).max_by_key(|record| record.at)
+}
+
+/// Whether a drill that began then has left a record. One that has not would be due again at once.
+fn is_recorded(listed: &[Listed], began: OffsetDateTime) -> bool {
+    last(listed).is_some_and(|record| record.at >= began)
 }
 
 /// Whether a time of the schedule has passed since the last drill, or since there is a backup.
@@ -197,20 +195,33 @@ fn is_due(cron: &Cron, listed: &[Listed], now: OffsetDateTime) -> bool {
 mod tests {
     use rowhouse_jobs::Cron;
     use serde_json::Value;
+    use time::OffsetDateTime;
     use time::macros::datetime;
 
-    use super::is_due;
+    use super::{is_due, is_recorded};
     use crate::manifest::BackupId;
     use crate::store::{BackupState, Condition, Listed, Record};
+
+    /// A backup that was drilled then.
+    fn drilled(at: OffsetDateTime) -> Listed {
+        let drilled = Record { at, good: false, last_good_at: None, details: Value::Null };
+        let state = BackupState { verified: None, drilled: Some(drilled) };
+        let id = BackupId::at(at, [1, 2, 3]);
+        Listed { id, condition: Condition::Incomplete, stored_bytes: 1, modified: at, state }
+    }
+
+    #[test]
+    fn drill_whose_result_the_store_has_not_kept_counts_as_failed() {
+        let (before, began) = (datetime!(2026-11-01 04:00 UTC), datetime!(2026-12-01 04:00 UTC));
+        assert!(!is_recorded(&[], began));
+        assert!(!is_recorded(&[drilled(before)], began), "that is the last one");
+        assert!(is_recorded(&[drilled(before), drilled(datetime!(2026-12-01 04:07 UTC))], began));
+    }
 
     #[test]
     fn drill_is_due_once_a_month_has_begun_since_the_last_whatever_came_of_it() {
         let cron = Cron::parse("0 4 1 * *", "UTC").unwrap();
-        let at = datetime!(2026-11-28 02:00 UTC);
-        let drilled = Record { at, good: false, last_good_at: None, details: Value::Null };
-        let state = BackupState { verified: None, drilled: Some(drilled) };
-        let id = BackupId::at(at, [1, 2, 3]);
-        let one = Listed { id, condition: Condition::Incomplete, stored_bytes: 1, modified: at, state };
+        let one = drilled(datetime!(2026-11-28 02:00 UTC));
         assert!(!is_due(&cron, std::slice::from_ref(&one), datetime!(2026-12-01 03:59 UTC)));
         assert!(is_due(&cron, &[one], datetime!(2026-12-01 04:00 UTC)));
         assert!(!is_due(&cron, &[], datetime!(2026-12-01 04:00 UTC)), "there is nothing to restore");

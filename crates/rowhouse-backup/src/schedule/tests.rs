@@ -3,10 +3,10 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use time::macros::datetime;
 
-use super::is_due;
+use super::{damaged, is_due};
 use crate::key::Wrapped;
 use crate::manifest::{BackupId, BackupKind, FORMAT, Manifest};
-use crate::store::{BackupState, Condition, Listed};
+use crate::store::{BackupState, Condition, Listed, Record};
 
 fn listed(at: OffsetDateTime, condition: Condition) -> Listed {
     let id = BackupId::at(at, [1, 2, 3]);
@@ -64,4 +64,17 @@ fn unfinished_backup_counts_as_none_once_nobody_can_be_writing_it() {
         listed(datetime!(2026-11-28 02:00 UTC), Condition::Incomplete),
     ];
     assert!(due(&before, datetime!(2026-11-28 02:20 UTC)), "its maker may have died");
+}
+
+#[test]
+fn backup_in_which_damage_was_found_is_named_until_there_is_a_newer_one() {
+    let at = datetime!(2026-11-28 02:00 UTC);
+    let verified = Record { at, good: false, last_good_at: None, details: Value::Null };
+    let mut made = vec![good(datetime!(2026-11-27 02:00 UTC)), good(at)];
+    made[1].state.verified = Some(verified);
+    let why = damaged(&made).unwrap_or_default();
+    assert!(why.contains("20261128T020000Z-010203") && why.contains("rowhouse backup verify"), "{why}");
+    made.push(good(datetime!(2026-11-29 02:00 UTC)));
+    assert_eq!(damaged(&made), None);
+    assert_eq!(damaged(&[]), None);
 }
