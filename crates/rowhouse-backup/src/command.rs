@@ -11,7 +11,7 @@ mod prune;
 mod restore;
 mod verify;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand};
 use rowhouse_module::{CannotRun, CommandContext, CommandFuture, CommandGroup};
@@ -19,6 +19,7 @@ use rowhouse_module::{CannotRun, CommandContext, CommandFuture, CommandGroup};
 pub(crate) use drill::DRILL;
 
 use crate::age::Identity;
+use crate::key_file::read_key;
 use crate::manifest::BackupId;
 use crate::pgbackrest::PgBackRest;
 use crate::settings::BackupSettings;
@@ -118,14 +119,6 @@ pub(crate) fn reader(context: &CommandContext, args: &KeyArgs) -> Result<Store, 
         },
     };
     Ok(Store::open_with(&settings, &context.project, identity, clock, rng)?)
-}
-
-/// A key file, as `age-keygen` writes it.
-pub(crate) fn read_key(file: &Path) -> Result<Identity, CannotRun> {
-    let refused = |why: String| CannotRun::because(format!("{}: {why}", file.display()));
-    let text = std::fs::read_to_string(file).map_err(|error| refused(error.to_string()))?;
-    let why = "no private key of age (AGE-SECRET-KEY-1…) in it".to_owned();
-    Identity::parse(&text).ok_or_else(|| refused(why))
 }
 
 /// A backup's name that somebody has typed.

@@ -6,9 +6,10 @@ use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand};
 use rowhouse_module::{CannotRun, CommandContext, CommandFuture, CommandGroup, CommandOutcome};
 use serde_json::{Value, json};
 
-use super::{backup_id, read_key, store};
+use super::{backup_id, store};
 use crate::drill::{self, Forecast, LIMIT_SECONDS, Report};
 use crate::interrupt::interruptible;
+use crate::key_file::read_key;
 use crate::settings::BackupSettings;
 use crate::store::Store;
 

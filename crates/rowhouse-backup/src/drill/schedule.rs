@@ -1,6 +1,7 @@
 //! Runs a drill at the times of `backup.drill_schedule`, in a process of its own, and says how the last one went. Leaves the drill
 //! to `rowhouse drill run`.
 
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use tokio::process::Command;
 
 use super::program::own_program;
 use super::{Forecast, reports};
+use crate::key_file::{self, read_key};
 use crate::settings::BackupSettings;
 use crate::source::Source;
 use crate::state;
@@ -46,6 +48,11 @@ pub(crate) fn start(assembly: &mut Assembly) -> Result<(), CannotRun> {
     let cron =
         settings.drill_cron().map_err(|why| CannotRun::because(format!("backup.drill_schedule: {why}")))?;
     let Some(cron) = cron else { return Ok(()) };
+    // A medium may be mounted later: nothing else depends on it.
+    let key_file = key_file::of_drills(&settings, project.root());
+    if let Some(Err(error)) = key_file.as_deref().map(read_key) {
+        tracing::warn!("{}", key_file::mistake(&error));
+    }
     let source =
         Source::new(&origin.settings, Some(&project), &origin.urls.direct, &*origin.rng, &origin.clock)?;
     let work = Work {
@@ -53,6 +60,7 @@ pub(crate) fn start(assembly: &mut Assembly) -> Result<(), CannotRun> {
         control: origin.database.control.clone(),
         cron,
         settings,
+        key_file,
         project,
         clock: Arc::clone(&origin.clock),
         rng: Arc::clone(&origin.rng),
@@ -66,6 +74,8 @@ struct Work {
     control: Control,
     cron: Cron,
     settings: Arc<BackupSettings>,
+    /// With the key that opens the store, unless it is the server's.
+    key_file: Option<PathBuf>,
     project: Project,
     clock: SharedClock,
     rng: SharedRng,
@@ -131,8 +141,8 @@ impl Work {
     async fn drill(&self) -> Result<(), CannotRun> {
         let mut command = Command::new(own_program()?);
         command.args(["drill", "run", "--json", "--dir"]).arg(self.project.root());
-        if let Some(file) = &self.settings.drill_key_file {
-            command.arg("--escrow-key").arg(self.project.root().join(file));
+        if let Some(file) = &self.key_file {
+            command.arg("--escrow-key").arg(file);
         }
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
         let late = |_| CannotRun::because(format!("not done within {LIMIT:?}"));

@@ -104,6 +104,9 @@ async fn check_project(project: &Project, found: &mut Findings) {
         });
         found.check("redis", detail);
     }
+    if let Some(key) = rowhouse_backup::drill_key(&settings, project.root()) {
+        found.check("drill key", key);
+    }
     let running = State::is_running(project) || !serving(project).is_empty();
     if running {
         found.check("server", server(project).await);

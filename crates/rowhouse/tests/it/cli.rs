@@ -104,6 +104,17 @@ fn stopped_project_is_reported_by_exit_code() {
 }
 
 #[test]
+fn key_of_drills_that_is_missing_is_named_by_doctor() {
+    let folder = Folder::with_settings("[backup]\ndrill_key_file = \"gone.key\"\n");
+    let doctor = folder.run(&["doctor"]);
+    assert_eq!(doctor.code, 1, "{doctor:?}");
+    assert!(
+        doctor.out.contains("FAIL drill key") && doctor.out.contains("gone.key: No such file"),
+        "{doctor:?}"
+    );
+}
+
+#[test]
 fn completions_exist_for_the_usual_shells() {
     for shell in ["bash", "zsh", "fish"] {
         let run = run(&["completions", shell]);
