@@ -63,9 +63,9 @@ pub async fn before_migration(
     }
     let made = async {
         let store = Store::open(&backup, project, clock.clone(), rng.clone()).await?;
-        let url = backup.dump_url.as_ref().unwrap_or(&source.url);
         let reason = "made before migrations, since no write-ahead log is kept";
-        logical::create(&store, project, &Dump { url, label: LABEL, reason }, clock).await
+        let dump = Dump { source: &source, url: backup.dump_url.as_ref(), label: LABEL, reason };
+        logical::create(&store, project, &dump, clock).await
     };
     made.await.map(|made| Wayback::Dump(made.id)).map_err(|error| {
         CannotRun::because(format!(

@@ -5,6 +5,7 @@
 
 mod globals;
 mod program;
+mod same;
 
 use rowhouse_db::DbError;
 use rowhouse_kernel::{Secret, SharedClock};
@@ -20,6 +21,7 @@ pub(crate) use program::{Process, command, find, lists};
 use crate::base::save_project;
 use crate::manifest::{BackupKind, Manifest};
 use crate::progress::Progress;
+use crate::source::Source;
 use crate::store::{BackupWriter, Finish, Start, Store};
 
 /// Name of pg_dump's archive, in its custom format.
@@ -47,8 +49,10 @@ pub(crate) struct Details {
 
 /// What is dumped, and what is said about it.
 pub(crate) struct Dump<'a> {
-    /// By a login that reads every row.
-    pub(crate) url: &'a Secret,
+    /// The project's database.
+    pub(crate) source: &'a Source,
+    /// The same by another login, which reads every row.
+    pub(crate) url: Option<&'a Secret>,
     pub(crate) label: &'a str,
     /// Why the backup is not physical.
     pub(crate) reason: &'a str,
@@ -64,8 +68,10 @@ pub(crate) async fn create(
     dump: &Dump<'_>,
     clock: &SharedClock,
 ) -> Result<Manifest, CannotRun> {
-    let client = rowhouse_db::connect(dump.url).await?;
+    let url = dump.url.unwrap_or(&dump.source.url);
+    let client = rowhouse_db::connect(url).await?;
     let server = Server::read(&client).await?;
+    same::require(dump, &client, &server).await?;
     server.require_every_row()?;
     let (pg_dump, version) = find("pg_dump", server.version)?;
     let snapshot = Snapshot::take(&client).await?;
@@ -83,7 +89,7 @@ pub(crate) async fn create(
     let written = async {
         write(&writer, GLOBALS, &serde_json::to_vec(&globals)?).await?;
         save_project(project, &writer).await?;
-        let mut command = command(&pg_dump, dump.url)?;
+        let mut command = command(&pg_dump, url)?;
         command.args(["--format=custom", "--compress=0", "--no-password", LOCK_LIMIT]);
         command.arg(format!("--snapshot={}", snapshot.id));
         stream(Process::start(command, "pg_dump")?, &writer, clock).await

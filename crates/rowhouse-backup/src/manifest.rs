@@ -139,6 +139,15 @@ impl Manifest {
         self.objects.iter().map(|object| object.bytes).sum()
     }
 
+    /// The database of a dump; none of a physical backup, which has all of its cluster.
+    #[must_use]
+    pub fn dumped(&self) -> Option<&str> {
+        match self.kind {
+            BackupKind::Physical => None,
+            BackupKind::Logical => Some(self.details["database"].as_str().unwrap_or_default()),
+        }
+    }
+
     /// The public keys whose owners can open it.
     #[must_use]
     pub fn recipients(&self) -> &[String] {

@@ -68,8 +68,8 @@ impl Making<'_> {
         let Self { settings, source, store, project, clock } = self;
         match method {
             Method::Logical { reason } => {
-                let url = settings.dump_url.as_ref().unwrap_or(&source.url);
-                logical::create(store, project, &Dump { url, label, reason }, clock).await
+                let dump = Dump { source, url: settings.dump_url.as_ref(), label, reason };
+                logical::create(store, project, &dump, clock).await
             }
             Method::Physical => {
                 let receiver = Receiver {

@@ -9,7 +9,7 @@ use time::Duration;
 
 use crate::error::StoreError;
 use crate::lsn::{Lsn, parse_segment_name};
-use crate::manifest::{BackupId, BackupKind, Manifest};
+use crate::manifest::{BackupId, Manifest};
 use crate::retention::{Candidate, Reason, Rules, keep};
 use crate::settings::BackupSettings;
 use crate::store::{Condition, Listed, Store};
@@ -135,10 +135,7 @@ fn number(name: &str, segment_bytes: u64) -> Option<u64> {
 fn candidate(listed: &Listed, manifest: &Manifest) -> Candidate {
     let drilled = &listed.state.drilled;
     // Dumps of two databases of a cluster do not replace one another.
-    let database = match manifest.kind {
-        BackupKind::Logical => manifest.details["database"].as_str().unwrap_or_default(),
-        BackupKind::Physical => "",
-    };
+    let database = manifest.dumped().unwrap_or_default();
     Candidate {
         id: listed.id.clone(),
         group: format!("{} {} {database}", manifest.kind.as_str(), manifest.system_id),

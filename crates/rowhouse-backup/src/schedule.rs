@@ -8,13 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::counter;
-use rowhouse_db::Control;
+use rowhouse_db::{Control, DbError};
 use rowhouse_jobs::Cron;
 use rowhouse_kernel::{SharedClock, SharedRng};
 use rowhouse_module::{Assembly, CannotRun, Project};
 use time::OffsetDateTime;
 
-use crate::manifest::BackupKind;
+use crate::manifest::{BackupKind, Manifest};
 use crate::method::{Making, Method};
 use crate::receiver::Status;
 use crate::settings::{BackupMethod, BackupSettings};
@@ -99,7 +99,7 @@ impl Work {
             return Ok(None);
         }
         let store = Store::open(&self.settings, &self.project, self.clock.clone(), self.rng.clone()).await?;
-        let mut listed = store.list().await?;
+        let mut listed = self.list(&store).await?;
         self.show(&listed);
         let Some(method) = method else { return Ok(None) };
         listed = of(&method, listed);
@@ -107,7 +107,7 @@ impl Work {
             && let Some(_lock) = alone(&self.source, LOCK).await?
         {
             // Whoever had it may have made the backup meanwhile.
-            listed = of(&method, store.list().await?);
+            listed = of(&method, self.list(&store).await?);
             if is_due(&self.cron, &listed, self.clock.now()) {
                 self.back_up(store, &method).await?;
                 return Ok(None);
@@ -126,8 +126,21 @@ impl Work {
             return Err(CannotRun::because(format!("backup {} was read back: {object}: {why}", made.id)));
         }
         store.prune(&self.settings, false).await?;
-        self.show(&store.list().await?);
+        self.show(&self.list(&store).await?);
         Ok(())
+    }
+
+    /// What is of this project. Where the database does not answer, which is a check of its own, every dump is taken for one.
+    async fn list(&self, store: &Store) -> Result<Vec<Listed>, CannotRun> {
+        let listed = store.list().await?;
+        let asked = async {
+            let client = self.control.connection().await?;
+            Ok::<String, DbError>(client.query_one("select current_database()::text", &[]).await?.get(0))
+        };
+        Ok(match asked.await {
+            Ok(database) => own(&database, listed),
+            Err(_) => listed,
+        })
     }
 
     /// How old backups are, also while none are made.
@@ -148,6 +161,14 @@ fn of(method: &Method, mut listed: Vec<Listed>) -> Vec<Listed> {
         Method::Logical { .. } => BackupKind::Logical,
     };
     listed.retain(|listed| listed.manifest().is_none_or(|manifest| manifest.kind == kind));
+    listed
+}
+
+/// Without dumps of other databases.
+fn own(database: &str, mut listed: Vec<Listed>) -> Vec<Listed> {
+    let is_own =
+        |one: &Listed| one.manifest().and_then(Manifest::dumped).is_none_or(|dumped| dumped == database);
+    listed.retain(is_own);
     listed
 }
 

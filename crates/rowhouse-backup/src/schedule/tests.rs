@@ -3,7 +3,7 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use time::macros::datetime;
 
-use super::{damaged, is_due};
+use super::{damaged, is_due, own};
 use crate::key::Wrapped;
 use crate::manifest::{BackupId, BackupKind, FORMAT, Manifest};
 use crate::store::{BackupState, Condition, Listed, Record};
@@ -77,4 +77,20 @@ fn backup_in_which_damage_was_found_is_named_until_there_is_a_newer_one() {
     made.push(good(datetime!(2026-11-29 02:00 UTC)));
     assert_eq!(damaged(&made), None);
     assert_eq!(damaged(&[]), None);
+}
+
+#[test]
+fn dump_of_another_database_is_no_backup_of_this_project() {
+    let dump = |database: &str| {
+        let mut one = good(datetime!(2026-11-28 02:00 UTC));
+        if let Condition::Good(manifest) = &mut one.condition {
+            manifest.kind = BackupKind::Logical;
+            manifest.details = serde_json::json!({ "database": database });
+        }
+        one
+    };
+    let listed = vec![dump("app"), dump("staging"), good(datetime!(2026-11-27 02:00 UTC))];
+    let left = own("app", listed);
+    let dumped: Vec<_> = left.iter().map(|one| one.manifest().and_then(Manifest::dumped)).collect();
+    assert_eq!(dumped, [Some("app"), None]);
 }

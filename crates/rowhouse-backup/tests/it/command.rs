@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use rowhouse_backup::{BackupModule, BackupSettings};
+use rowhouse_backup::{BackupModule, BackupSettings, Wayback, before_migration};
 use rowhouse_db::DbSettings;
-use rowhouse_kernel::settings::{GroupSpec, ProjectSettings};
-use rowhouse_kernel::{SystemClock, SystemRng};
+use rowhouse_kernel::settings::{GroupSpec, ProjectSettings, Settings};
+use rowhouse_kernel::{Secret, SharedClock, SharedRng, SystemClock, SystemRng};
 use rowhouse_module::{CommandContext, CommandOutcome, Module, Project};
 use std::sync::Arc;
 use tempfile::TempDir;
@@ -40,10 +40,25 @@ impl Folder {
         outcome
     }
 
+    /// What `migrate up` does first.
+    pub(crate) async fn before_migration(&self, url: &str) -> Result<Wayback, String> {
+        let project = Project::open(self.path()).unwrap();
+        let (settings, mistakes) = Settings::read(&groups(), &mut project.sources().unwrap());
+        assert_eq!(mistakes, Vec::<String>::new());
+        let (clock, rng): (SharedClock, SharedRng) = (Arc::new(SystemClock), Arc::new(SystemRng));
+        let url = Secret::new(url.to_owned());
+        let made = before_migration(&settings, &project, &url, &clock, &rng).await;
+        made.map_err(|error| error.to_string())
+    }
+
     /// Why a command could not run.
     pub(crate) async fn refused(&self, arguments: &[&str]) -> String {
         self.run(arguments).await.map(|outcome| outcome.text).unwrap_err()
     }
+}
+
+fn groups() -> Vec<GroupSpec> {
+    vec![GroupSpec::of::<ProjectSettings>(), GroupSpec::of::<DbSettings>(), GroupSpec::of::<BackupSettings>()]
 }
 
 /// Runs a command in a project's folder: its outcome, or why it could not run.
@@ -51,14 +66,9 @@ pub(crate) async fn run(project: &Path, arguments: &[&str]) -> Result<CommandOut
     let group = BackupModule.commands()[0];
     let words = std::iter::once("backup").chain(arguments.iter().copied());
     let matches = (group.command)().try_get_matches_from(words).map_err(|error| error.to_string())?;
-    let groups = vec![
-        GroupSpec::of::<ProjectSettings>(),
-        GroupSpec::of::<DbSettings>(),
-        GroupSpec::of::<BackupSettings>(),
-    ];
     let context = CommandContext {
         project: Project::open(project).unwrap(),
-        groups,
+        groups: groups(),
         clock: Arc::new(SystemClock),
         rng: Arc::new(SystemRng),
         find_caller: None,

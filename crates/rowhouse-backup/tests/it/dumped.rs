@@ -236,6 +236,23 @@ async fn copy_of_a_database_that_is_older_than_the_mark_stays_a_copy_when_it_is_
 }
 
 #[tokio::test]
+async fn dump_of_another_database_is_refused_also_by_migrations() {
+    let (_database, control, dumper) = filled().await;
+    let other = TestDatabase::create().await;
+    let (server, _) = dumper.rsplit_once('/').unwrap();
+    let elsewhere = format!("{server}/{}", other.name);
+    let folder = Folder::on(
+        &control,
+        &format!("method = \"logical\"\ndump_url = \"{elsewhere}\"\nbefore_migration = \"on\""),
+    );
+    let why = folder.refused(&["create"]).await;
+    assert!(why.contains("not the project's") && why.contains(&other.name), "{why}");
+    assert!(!why.contains(PASSWORD_ENCODED), "{why}");
+    let why = folder.before_migration(&control).await.unwrap_err();
+    assert!(why.contains("not the project's") && why.contains("nothing was applied"), "{why}");
+}
+
+#[tokio::test]
 async fn archive_that_pg_restore_does_not_know_is_damage() {
     use rowhouse_backup::{BackupKind, Finish, Start, Store};
     let scene = crate::scene::Scene::new(61);
