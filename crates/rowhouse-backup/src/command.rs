@@ -83,7 +83,7 @@ fn run<'a>(matches: &'a ArgMatches, context: &'a CommandContext) -> CommandFutur
             BackupCommand::Verify(args) => verify::run(context, args).await,
             BackupCommand::Prune(args) => prune::run(context, args).await,
             BackupCommand::Create(args) => create::run(context, &args).await,
-            BackupCommand::Disable(args) => disable::run(context, &args).await,
+            BackupCommand::Disable(args) => disable::run(context, &args, false).await,
             BackupCommand::Activate(args) => activate::run(context, &args).await,
             BackupCommand::Point(args) => point::run(context, &args).await,
             BackupCommand::Restore(args) => restore::run(context, &args).await,

@@ -42,8 +42,7 @@ impl Module for BackupModule {
             copy::start(assembly);
             let settings = assembly.origin.settings.get::<BackupSettings>();
             if let Some(adapter) = PgBackRest::of(&settings) {
-                pgbackrest::start(assembly, adapter);
-                return Ok(());
+                return pgbackrest::start(assembly, adapter);
             }
             let status = Arc::default();
             receiver::start(assembly, &status)?;

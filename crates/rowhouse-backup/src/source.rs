@@ -99,6 +99,27 @@ pub(crate) async fn slot_state(client: &Client, slot: &str) -> Result<SlotState,
     })
 }
 
+/// A slot that nobody reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Unread {
+    pub(crate) name: String,
+    /// Bytes of WAL that the server keeps for it.
+    pub(crate) kept_bytes: i64,
+}
+
+/// Slots of backups that nobody reads: the project's own, and those of no database that is there, such as one that was renamed.
+/// Those of other databases are their projects' own.
+pub(crate) async fn unread_slots(client: &Client, own: &str) -> Result<Vec<Unread>, tokio_postgres::Error> {
+    let sql = "select slot_name::text, coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn), 0)::bigint \
+               from pg_replication_slots where starts_with(slot_name, $1) and slot_type = 'physical' and not active \
+               and wal_status is distinct from 'lost' and not pg_is_in_recovery() order by 1";
+    let rows = client.query(sql, &[&SLOT]).await?;
+    let databases = client.query("select datname::text from pg_database", &[]).await?;
+    let of_databases: Vec<String> = databases.iter().map(|row| slot_of(row.get(0))).collect();
+    let unread = rows.iter().map(|row| Unread { name: row.get(0), kept_bytes: row.get(1) });
+    Ok(unread.filter(|one| one.name == own || !of_databases.contains(&one.name)).collect())
+}
+
 /// Removes the slot, after ending whoever receives through it; false if there was none.
 pub(crate) async fn remove_slot(source: &Source) -> Result<bool, DbError> {
     let (client, slot) = (source.connect().await?, &source.slot);

@@ -6,13 +6,13 @@ use rowhouse_module::{CannotRun, CommandContext, CommandOutcome};
 use serde_json::{Value, json};
 
 use super::list::{age, size};
-use super::{BackupCommand, activate, restore};
+use super::{BackupCommand, activate, disable, restore};
 use crate::interrupt::interruptible;
 use crate::pgbackrest::{Backup, PgBackRest};
 
 /// What belongs to this program's own store, and what to do instead.
 const NOT_HERE: &str = "backup.adapter is pgbackrest, which keeps its own log and retention: name points with `select \
-     pg_create_restore_point('NAME')`, and turn archiving off in postgresql.conf";
+     pg_create_restore_point('NAME')`";
 
 pub(super) async fn run(
     context: &CommandContext,
@@ -38,7 +38,8 @@ pub(super) async fn run(
         BackupCommand::Prune(args) => prune(adapter, args.dry_run).await,
         BackupCommand::Restore(args) => restore::pgbackrest::run(context, &args, adapter).await,
         BackupCommand::Activate(args) => activate::run(context, &args).await,
-        BackupCommand::Disable(_) | BackupCommand::Point(_) => Err(CannotRun::because(NOT_HERE)),
+        BackupCommand::Disable(args) => disable::run(context, &args, true).await,
+        BackupCommand::Point(_) => Err(CannotRun::because(NOT_HERE)),
     }
 }
 

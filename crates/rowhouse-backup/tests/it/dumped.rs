@@ -1,5 +1,6 @@
 //! Logical backups, from a server that lets nobody replicate, into a server that knows none of its roles.
 
+use rowhouse_backup::BackupSettings;
 use rowhouse_testkit::{Cluster, TestDatabase};
 use tokio_postgres::Client;
 
@@ -229,10 +230,11 @@ async fn copy_of_a_database_that_is_older_than_the_mark_stays_a_copy_when_it_is_
     // As while rows arrive: the table says nothing yet.
     let arriving = "update rowhouse.backup_state set copy_of = null; alter database postgres set rowhouse.copy_of = 'b1'";
     after.batch_execute(arriving).await.unwrap();
-    let why = rowhouse_backup::standing(&after, false).await.unwrap().unwrap_err();
+    let why =
+        rowhouse_backup::standing(&after, false, &BackupSettings::default()).await.unwrap().unwrap_err();
     assert!(why.contains("a copy of backup b1"), "{why}");
     Folder::on(&target, "").done(&["activate", "--yes"]).await;
-    assert!(rowhouse_backup::standing(&after, false).await.unwrap().is_ok());
+    assert!(rowhouse_backup::standing(&after, false, &BackupSettings::default()).await.unwrap().is_ok());
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
+use rowhouse_backup::{Adapter, BackupSettings, standing};
 use rowhouse_db::embedded::{Account, Embedded, Temporary, prepare_folder};
 use rowhouse_db::migrate::Migration;
 use rowhouse_kernel::{Secret, SystemRng};
@@ -128,6 +129,36 @@ async fn server_without_write_ahead_log_for_backups_is_dumped_with_the_remedy() 
     let forced = Folder::on(&cluster.url("postgres", "postgres"), "method = \"physical\"");
     let why = forced.refused(&["create"]).await;
     assert!(why.contains("set wal_level to replica"), "{why}");
+}
+
+#[tokio::test]
+async fn slot_that_nobody_reads_is_named_and_dropped_also_for_another_adapter() {
+    let cluster = Cluster::start();
+    let url = cluster.url("postgres", "postgres");
+    let client = connect(&url).await;
+    Folder::on(&url, "").done(&["create"]).await;
+    let own = BackupSettings::default();
+    let why = standing(&client, false, &own).await.unwrap().unwrap_err();
+    assert!(why.contains("nobody reads the replication slot rowhouse_backup_postgres_"), "{why}");
+    let stanza = Some("main".to_owned());
+    let adapted = BackupSettings { adapter: Adapter::PgBackRest, stanza, ..BackupSettings::default() };
+    let why = standing(&client, false, &adapted).await.unwrap().unwrap_err();
+    assert!(why.contains("is left") && why.contains("rowhouse backup disable --yes"), "{why}");
+
+    let folder = Folder::on(&url, "adapter = \"pgbackrest\"\nstanza = \"main\"");
+    let why = folder.refused(&["disable"]).await;
+    assert!(why.contains("--yes"), "{why}");
+    for was_on in [true, false] {
+        let disabled = folder.done(&["disable", "--yes"]).await;
+        assert_eq!(disabled.json["was_on"], was_on, "{}", disabled.text);
+    }
+    assert!(standing(&client, false, &adapted).await.unwrap().is_ok());
+
+    // Of a database that has another name now.
+    let slot = "select pg_create_physical_replication_slot('rowhouse_backup_gone_00000000', true)";
+    client.batch_execute(slot).await.unwrap();
+    let why = standing(&client, false, &own).await.unwrap().unwrap_err();
+    assert!(why.contains("pg_drop_replication_slot('rowhouse_backup_gone_00000000')"), "{why}");
 }
 
 /// What a server elsewhere may be configured to do. It runs already, and has not read this.

@@ -54,7 +54,8 @@ pub(super) async fn check(project: &Project, settings: &Settings, found: &mut Fi
         Err(error) => found.check("exposure", Err(error.to_string())),
     }
     let is_embedded = settings.get::<DbSettings>().server_url().is_none();
-    let backups = rowhouse_backup::standing(&client, is_embedded).await;
+    let backup = settings.get::<rowhouse_backup::BackupSettings>();
+    let backups = rowhouse_backup::standing(&client, is_embedded, &backup).await;
     found.check("backups", backups.unwrap_or_else(|error| Err(error.to_string())));
     found.check("isolation", isolation(project, &client, settings).await);
 }
