@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use rowhouse_kernel::settings::GroupSpec;
-use rowhouse_module::{Assembly, CommandGroup, Metric, Module, ModuleFuture};
+use rowhouse_kernel::settings::{GroupSpec, Settings};
+use rowhouse_module::{Assembly, CommandGroup, JobKind, Metric, Module, ModuleFuture};
+use tokio_postgres::Client;
 
 use crate::pgbackrest::PgBackRest;
 use crate::settings::BackupSettings;
-use crate::{command, copy, drill, pgbackrest, receiver, schedule};
+use crate::{command, copy, drill, pgbackrest, receiver, schedule, state};
 
 /// `backup …`, `drill …` and `[backup]`.
 #[derive(Debug, Clone, Copy)]
@@ -37,8 +38,19 @@ impl Module for BackupModule {
         &METRICS
     }
 
+    /// A part of a backup is not served as if it were the whole.
+    fn after_platform_migrations<'a>(
+        &'a self,
+        client: &'a Client,
+        _settings: &'a Settings,
+        _kinds: &'a [JobKind],
+    ) -> ModuleFuture<'a> {
+        Box::pin(state::require_whole(client))
+    }
+
     fn start<'a>(&'a self, assembly: &'a mut Assembly) -> ModuleFuture<'a> {
         Box::pin(async {
+            state::require_whole_at_start(&assembly.origin.database.control).await?;
             copy::start(assembly);
             let settings = assembly.origin.settings.get::<BackupSettings>();
             if let Some(adapter) = PgBackRest::of(&settings) {

@@ -23,6 +23,9 @@ pub async fn standing(
     is_embedded: bool,
     settings: &BackupSettings,
 ) -> Result<Result<String, String>, DbError> {
+    if let Err(error) = state::require_whole(client).await {
+        return Ok(Err(error.to_string()));
+    }
     let database = client.query_one("select current_database()::text", &[]).await?;
     let slot = slot_name(is_embedded, database.get(0));
     let state = state::read_with(client, &slot).await?;

@@ -3,6 +3,7 @@
 
 use rowhouse_db::migrate::Migration;
 use rowhouse_db::{Control, DbError};
+use rowhouse_module::CannotRun;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio_postgres::error::SqlState;
@@ -83,14 +84,41 @@ pub(crate) async fn unwant(client: &Client) -> Result<(), DbError> {
 
 /// Makes it an original; the backup of which it was a copy, if it was one.
 pub(crate) async fn activate(client: &Client) -> Result<Option<String>, DbError> {
-    let announced = client.query_one(&format!("select {ANNOUNCED}"), &[]).await?.get(0);
-    conclude(client).await?;
     if !exists(client).await? {
-        return Ok(announced);
+        return Ok(None);
     }
     let sql = "update rowhouse.backup_state n set copy_of = null from rowhouse.backup_state o \
                where o.copy_of is not null returning o.copy_of";
-    Ok(client.query_opt(sql, &[]).await?.map(|row| row.get(0)).or(announced))
+    Ok(client.query_opt(sql, &[]).await?.map(|row| row.get(0)))
+}
+
+/// The backup whose restore into this database has not ended.
+pub(crate) async fn announced(client: &Client) -> Result<Option<String>, DbError> {
+    Ok(client.query_one(&format!("select {ANNOUNCED}"), &[]).await?.get(0))
+}
+
+/// A part is no copy, and takes nobody's place.
+pub(crate) async fn require_whole(client: &Client) -> Result<(), CannotRun> {
+    whole(announced(client).await?)
+}
+
+/// The same for a process that starts. Whether the database answers is a check of its own.
+pub(crate) async fn require_whole_at_start(control: &Control) -> Result<(), CannotRun> {
+    let asked = async {
+        let row = control.connection().await?.query_one(&format!("select {ANNOUNCED}"), &[]).await?;
+        Ok::<Option<String>, DbError>(row.get(0))
+    };
+    whole(asked.await.unwrap_or_default())
+}
+
+fn whole(announced: Option<String>) -> Result<(), CannotRun> {
+    match announced {
+        None => Ok(()),
+        Some(backup) => Err(CannotRun::because(format!(
+            "this database holds a part of backup {backup}: its restore goes on, or was interrupted. To replace it, run: rowhouse \
+             backup restore {backup} --database URL --yes"
+        ))),
+    }
 }
 
 /// Says that what is being restored here is a copy, before there is a table for it; false if the login may not.

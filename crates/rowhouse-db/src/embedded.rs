@@ -22,7 +22,7 @@ pub use binaries::{
     Binaries, MINIMUM_VERSION, data_version, find_binaries, find_binaries_for, find_client, find_program,
     require_binaries,
 };
-pub use cluster::{EXCHANGED, RESTORING, create, data_folder, prepare_folder, warn_of_exchanged};
+pub use cluster::{EXCHANGED, RESTORING, create_restoring, data_folder, prepare_folder, warn_of_exchanged};
 pub use postmaster::stop_orphan;
 pub use process::{PortOwner, holds_open, is_replaced, port_owner};
 pub use supervisor::{Embedded, Progress};

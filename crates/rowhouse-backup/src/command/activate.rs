@@ -20,7 +20,9 @@ pub(super) async fn run(context: &CommandContext, args: &ActivateArgs) -> Result
              the restored moment, or does still, is done twice. If the original has stopped, add --yes",
         ));
     }
-    let backup = state::activate(&Source::of(context)?.connect().await?).await?;
+    let client = Source::of(context)?.connect().await?;
+    state::require_whole(&client).await?;
+    let backup = state::activate(&client).await?;
     let text = match &backup {
         Some(backup) => format!(
             "this is no copy of backup {backup} any more: its jobs begin within a minute. Turn its backups on with: rowhouse \

@@ -45,7 +45,7 @@ pub(super) struct RestoreArgs {
     /// A new or empty folder, which becomes a project that `up` starts
     #[arg(long, value_name = "DIR", required_unless_present_any = ["in_place", "database", "tenant"], conflicts_with = "in_place")]
     into: Option<PathBuf>,
-    /// An empty database, for a logical backup; a password in `PGPASSWORD` need not be in the URL
+    /// An empty database, for a logical backup; with --yes also one in which an interrupted restore has left a part. A password in `PGPASSWORD` need not be in the URL
     #[arg(long, value_name = "URL", conflicts_with_all = ["into", "in_place", "tenant"])]
     database: Option<String>,
     /// Replace the cluster of this project, which must be stopped; the old data are put aside

@@ -1,11 +1,12 @@
 //! Restores a logical backup: into a new project's cluster, or into an empty database. What is read from the store goes to
 //! pg_restore without touching a disk. Leaves which backup it is to its callers.
 
+mod interrupted;
 mod loader;
 mod role;
 
 use rowhouse_db::DbError;
-use rowhouse_db::embedded::{Temporary, create, find_binaries};
+use rowhouse_db::embedded::{ClusterPaths, Temporary, create_restoring, find_binaries};
 use rowhouse_kernel::{Rng, Secret, SharedClock};
 use rowhouse_module::{CannotRun, Project, Secrets};
 use serde::de::DeserializeOwned;
@@ -41,7 +42,8 @@ pub(crate) async fn into_project(
     require_version(&reader.manifest, find_binaries()?.version)?;
     restore_project(reader, project.root()).await?;
     let secrets = Secrets::ensure(project, rng)?;
-    let (paths, account) = create(project.root(), &secrets.postgres)?;
+    // Until everything is in it, `up` refuses it by its name.
+    let (paths, account) = create_restoring(project.root(), &secrets.postgres)?;
     // Each statement of pg_restore is a commit; what counts is on disk when the server has stopped.
     let mut server = Temporary::start(&paths, &account, &[("synchronous_commit", "off".to_owned())])?;
     let done = async {
@@ -51,32 +53,40 @@ pub(crate) async fn into_project(
         client.batch_execute("analyze").await.map_err(DbError::from)?;
         Ok(restored)
     };
-    let done = done.await;
+    let done: Result<Restored, CannotRun> = done.await;
     server.stop().await;
     let _of_the_server_that_was_stopped = std::fs::remove_file(paths.home.join("access.conf"));
-    done
+    let restored = done?;
+    finish(&paths)?;
+    Ok(restored)
 }
 
-/// Fills an empty database.
+/// Gives the data directory its name.
+fn finish(paths: &ClusterPaths) -> Result<(), CannotRun> {
+    let data = paths.home.join("data");
+    let failed = |error| CannotRun::because(format!("cannot rename {}: {error}", paths.data.display()));
+    std::fs::rename(&paths.data, data).map_err(failed)
+}
+
+/// Fills an empty database, or one in which a killed restore has left a part if `replaces`.
 pub(crate) async fn into_database(
     reader: &BackupReader,
-    url: &Secret,
+    (url, replaces): (&Secret, bool),
     rng: &dyn Rng,
     clock: &SharedClock,
 ) -> Result<Restored, CannotRun> {
-    let client = rowhouse_db::connect(url).await?;
-    require_empty(&client).await?;
-    let sql = "select current_setting('server_version_num')::int / 10000";
-    let version: i32 = client.query_one(sql, &[]).await.map_err(DbError::from)?.get(0);
-    require_version(&reader.manifest, u32::try_from(version).unwrap_or_default())?;
+    let version = server_version(url).await?;
+    require_version(&reader.manifest, version)?;
+    let client = interrupted::enter(url, replaces).await?;
     match fill(reader, (&client, url), rng, clock).await {
-        Err(error) if require_empty(&client).await.is_ok() => {
+        Err(error) if interrupted::is_untouched(&client).await.is_ok_and(|is| is) => {
             // It is a copy of nothing.
             state::conclude(&client).await?;
             Err(error)
         }
         Err(error) => Err(CannotRun::because(format!(
-            "{error}; the database holds a part of the backup now: drop it, and create it anew for the next attempt"
+            "{error}; the database holds a part of the backup now: the next attempt replaces it with --yes, or drop it and create \
+             it anew"
         ))),
         done => done,
     }
@@ -95,6 +105,12 @@ async fn require_empty(client: &Client) -> Result<(), CannotRun> {
             row.get::<_, &str>(0)
         ))),
     }
+}
+
+async fn server_version(url: &Secret) -> Result<u32, DbError> {
+    let sql = "select current_setting('server_version_num')::int / 10000";
+    let version: i32 = rowhouse_db::connect(url).await?.query_one(sql, &[]).await?.get(0);
+    Ok(u32::try_from(version).unwrap_or_default())
 }
 
 /// Older servers do not know everything that a newer one's dump says.

@@ -1,7 +1,9 @@
 //! Logical backups, from a server that lets nobody replicate, into a server that knows none of its roles.
 
-use rowhouse_backup::BackupSettings;
-use rowhouse_testkit::{Cluster, TestDatabase};
+use rowhouse_backup::{BackupModule, BackupSettings};
+use rowhouse_kernel::settings::Settings;
+use rowhouse_module::Module;
+use rowhouse_testkit::{Cluster, TestDatabase, until_true};
 use tokio_postgres::Client;
 
 use crate::command::Folder;
@@ -232,7 +234,16 @@ async fn copy_of_a_database_that_is_older_than_the_mark_stays_a_copy_when_it_is_
     after.batch_execute(arriving).await.unwrap();
     let why =
         rowhouse_backup::standing(&after, false, &BackupSettings::default()).await.unwrap().unwrap_err();
-    assert!(why.contains("a copy of backup b1"), "{why}");
+    assert!(why.contains("holds a part of backup b1"), "{why}");
+    let why = Folder::on(&target, "").refused(&["activate", "--yes"]).await;
+    assert!(why.contains("backup restore b1 --database URL --yes"), "{why}");
+    let settings = Settings::default();
+    let started = BackupModule.after_platform_migrations(&after, &settings, &[]).await;
+    assert!(started.is_err_and(|error| error.to_string().contains("a part of backup b1")));
+    let ended =
+        "alter database postgres reset rowhouse.copy_of; update rowhouse.backup_state set copy_of = 'b1'";
+    after.batch_execute(ended).await.unwrap();
+    BackupModule.after_platform_migrations(&after, &settings, &[]).await.unwrap();
     Folder::on(&target, "").done(&["activate", "--yes"]).await;
     assert!(rowhouse_backup::standing(&after, false, &BackupSettings::default()).await.unwrap().is_ok());
 }
@@ -252,6 +263,68 @@ async fn dump_of_another_database_is_refused_also_by_migrations() {
     assert!(!why.contains(PASSWORD_ENCODED), "{why}");
     let why = folder.before_migration(&control).await.unwrap_err();
     assert!(why.contains("not the project's") && why.contains("nothing was applied"), "{why}");
+}
+
+/// Rows whose check waits for a lock that the test has.
+const HELD: &str = "
+    create function public.held(t text) returns boolean language sql as 'select true';
+    create table public.gate (t text check (public.held(t)));
+    insert into public.gate values ('x');
+    create or replace function public.held(t text) returns boolean language plpgsql as $$ begin
+      perform pg_advisory_xact_lock(4711);
+      return true;
+    end $$";
+
+/// Killed while it loads rows, as far as a task can be: nothing of it is cleaned up in the database.
+async fn kill_midway(folder: &Folder, target: &str, held: &Client) {
+    held.batch_execute("select pg_advisory_lock(4711)").await.unwrap();
+    let arguments = ["restore", "--database", target];
+    let restoring = folder.run(&arguments);
+    let waits = "exists (select from pg_locks where locktype = 'advisory' and objid = 4711 and not granted)";
+    tokio::select! {
+        done = restoring => panic!("the restore has ended: {:?}", done.map(|outcome| outcome.text)),
+        () = until_true(held, waits) => {}
+    }
+}
+
+#[tokio::test]
+async fn restore_that_was_killed_is_named_and_replaced_by_the_next() {
+    let (database, control, dumper) = filled().await;
+    database.migrate(HELD).await;
+    let folder = Folder::on(&control, &format!("dump_url = \"{dumper}\""));
+    let made = folder.done(&["create"]).await;
+    let id = made.json["id"].as_str().unwrap();
+    let other = Cluster::start();
+    let admin = connect(&other.url("postgres", "postgres")).await;
+    admin
+        .batch_execute("create database \"half done\" locale 'C' template template0 connection limit 50")
+        .await
+        .unwrap();
+    let target = other.url("postgres", "half%20done");
+    let held = connect(&target).await;
+    kill_midway(&folder, &target, &held).await;
+    let logins = "select count(*)::text from pg_roles where rolname like 'rowhouse_restore%'";
+    assert_eq!(text(&admin, logins).await, "1");
+
+    let alone = "(select count(*) from pg_locks where locktype = 'advisory' and objid <> 4711) = 0";
+    until_true(&held, alone).await;
+    let why = rowhouse_backup::standing(&held, false, &BackupSettings::default()).await.unwrap().unwrap_err();
+    assert!(why.contains(&format!("a part of backup {id}")), "{why}");
+    let why = folder.refused(&["restore", id, "--database", &target]).await;
+    assert!(why.contains("\"half done\"") && why.contains(&format!("a part of backup {id}")), "{why}");
+    assert_eq!(text(&admin, logins).await, "0", "its login is gone");
+    let why = folder.refused(&["restore", id, "--database", &target, "--yes"]).await;
+    assert!(why.contains("is being accessed by other users"), "{why}");
+    drop(held);
+    let gone = "not exists (select from pg_stat_activity where datname = 'half done')";
+    until_true(&admin, gone).await;
+    folder.done(&["restore", id, "--database", &target, "--yes"]).await;
+    let after = connect(&target).await;
+    require_same(&database.superuser().await, &after).await;
+    let shape = "select t || datcollate || datconnlimit from public.gate, pg_database where datname = current_database()";
+    assert_eq!(text(&after, shape).await, "xC50");
+    let why = folder.refused(&["restore", id, "--database", &target, "--yes"]).await;
+    assert!(why.contains("is not empty"), "a whole one is not replaced: {why}");
 }
 
 #[tokio::test]

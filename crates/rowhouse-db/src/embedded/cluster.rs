@@ -145,12 +145,14 @@ pub fn prepare_folder(project: &Path) -> Result<(ClusterPaths, Account), Embedde
     Ok((paths, account))
 }
 
-/// Creates a project's cluster, as `up` does it, without starting its server.
+/// Creates a project's cluster, as `up` does it, without starting its server: under the name of one that is being restored, which
+/// `up` refuses.
 ///
 /// # Errors
 /// If PostgreSQL's programs or an account for them are missing, or a folder cannot be made.
-pub fn create(project: &Path, password: &Secret) -> Result<(ClusterPaths, Account), EmbeddedError> {
+pub fn create_restoring(project: &Path, password: &Secret) -> Result<(ClusterPaths, Account), EmbeddedError> {
     let (paths, account) = prepare_folder(project)?;
+    let paths = ClusterPaths { data: paths.home.join(RESTORING), ..paths };
     ensure(&paths, &find_binaries()?, &account, password)?;
     Ok((paths, account))
 }

@@ -63,7 +63,8 @@ pub(super) async fn run(
     if let Some(url) = &args.database {
         let url = target(url)?;
         let restored =
-            interruptible(context, into_database(reader, &url, &*context.rng, &context.clock)).await?;
+            interruptible(context, into_database(reader, (&url, args.yes), &*context.rng, &context.clock))
+                .await?;
         let into = rowhouse_db::url::describe(&url)?;
         return Ok(outcome(
             reader,

@@ -5,7 +5,7 @@ use rowhouse_kernel::Secret;
 use tempfile::TempDir;
 
 use super::Temporary;
-use crate::embedded::{Account, ClusterPaths, create};
+use crate::embedded::{Account, ClusterPaths, create_restoring};
 
 /// A cluster with a library that is nowhere, which each session is to load.
 fn cluster() -> (TempDir, ClusterPaths, Account) {
@@ -14,7 +14,7 @@ fn cluster() -> (TempDir, ClusterPaths, Account) {
     let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(folder.path(), open).unwrap();
     std::fs::create_dir(folder.path().join(".rowhouse")).unwrap();
-    let (paths, account) = create(folder.path(), &Secret::new("test".to_owned())).unwrap();
+    let (paths, account) = create_restoring(folder.path(), &Secret::new("test".to_owned())).unwrap();
     let settings = paths.data.join("postgresql.conf");
     let mut settings = std::fs::OpenOptions::new().append(true).open(settings).unwrap();
     settings.write_all(b"session_preload_libraries = 'gone'\nlocal_preload_libraries = 'gone'\n").unwrap();

@@ -1,0 +1,103 @@
+//! The database into which a dump is restored: by one restore at a time. One that was killed leaves a part of the backup there, which says so
+//! and is never taken for a whole; the next one replaces it. Leaves filling it to its parent.
+
+use rowhouse_db::DbError;
+use rowhouse_db::url::{describe, with_database};
+use rowhouse_kernel::Secret;
+use rowhouse_module::CannotRun;
+use tokio_postgres::Client;
+
+use super::require_empty;
+use crate::state;
+
+/// Held by whoever restores into the database; any other number would do.
+const LOCK: i64 = 0x726f_7768_7265_7374;
+/// Neither is dropped by its own session.
+const MAINTENANCE: [&str; 2] = ["postgres", "template1"];
+/// Logins of former restores into this database, which they may connect to.
+const LOGINS: &str = "
+    select quote_ident(r.rolname) from pg_roles r where r.rolname ~ '^rowhouse_restore_[0-9a-f]{12}$' and exists (
+      select from pg_shdepend s join pg_database d on d.oid = s.objid and d.datname = current_database()
+      where s.classid = 'pg_database'::regclass and s.refclassid = 'pg_authid'::regclass and s.refobjid = r.oid)";
+
+/// PostgreSQL's own objects have lower numbers.
+const IS_TOUCHED: &str = "
+    select exists (select from pg_class where oid >= 16384 and relnamespace <> 'pg_toast'::regnamespace
+          and relnamespace::regnamespace::text !~ '^pg_(toast_)?temp_')
+      or exists (select from pg_namespace where oid >= 16384 and nspname !~ '^pg_(toast_)?temp_')
+      or exists (select from pg_proc where oid >= 16384) or exists (select from pg_type where oid >= 16384)
+      or exists (select from pg_extension where oid >= 16384) or exists (select from pg_largeobject_metadata)";
+
+/// A session of the database, which is empty and nobody else's. What a killed restore has left in it is replaced if `replaces`.
+pub(super) async fn enter(url: &Secret, replaces: bool) -> Result<Client, CannotRun> {
+    let client = alone(url).await?;
+    let Some(backup) = state::announced(&client).await? else {
+        require_empty(&client).await?;
+        return Ok(client);
+    };
+    remove_logins(&client).await?;
+    if is_untouched(&client).await? {
+        return Ok(client);
+    }
+    let place = describe(url)?;
+    if !replaces {
+        return Err(CannotRun::because(format!(
+            "the database {place} holds a part of backup {backup}, whose restore was interrupted; with --yes it is dropped, and \
+             created anew with its owner, encoding and locale"
+        )));
+    }
+    tracing::warn!("the database {place}, with a part of backup {backup}, is dropped and created anew");
+    recreate(client, url).await?;
+    let client = alone(url).await?;
+    require_empty(&client).await?;
+    Ok(client)
+}
+
+/// Whether nothing was made in it, not even a schema or a function, which come before the tables.
+pub(super) async fn is_untouched(client: &Client) -> Result<bool, DbError> {
+    Ok(!client.query_one(IS_TOUCHED, &[]).await?.get::<_, bool>(0))
+}
+
+/// Released with the connection.
+async fn alone(url: &Secret) -> Result<Client, CannotRun> {
+    let client = rowhouse_db::connect(url).await?;
+    let taken = client.query_one("select pg_try_advisory_lock($1)", &[&LOCK]).await.map_err(DbError::from)?;
+    match taken.get(0) {
+        true => Ok(client),
+        false => Err(CannotRun::because(format!(
+            "another restore into the database {} is at work; wait until it has ended",
+            describe(url)?
+        ))),
+    }
+}
+
+async fn remove_logins(client: &Client) -> Result<(), DbError> {
+    for row in client.query(LOGINS, &[]).await? {
+        let name: &str = row.get(0);
+        for sql in ["drop owned by", "drop role"] {
+            client.execute(&format!("{sql} {name}"), &[]).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The server itself refuses while somebody else is connected.
+async fn recreate(client: Client, url: &Secret) -> Result<(), CannotRun> {
+    let row =
+        client.query_one(include_str!("../../../sql/recreate.sql"), &[]).await.map_err(DbError::from)?;
+    let (drop_it, create_it, name): (String, String, String) = (row.get(0), row.get(1), row.get(2));
+    drop(client);
+    let [usual, other] = MAINTENANCE;
+    let from = if name == usual { other } else { usual };
+    let client = rowhouse_db::connect(&with_database(url, from)?).await?;
+    for sql in [drop_it, create_it] {
+        let done = client.execute(&sql, &[]).await.map_err(DbError::from);
+        done.map_err(|error| {
+            CannotRun::because(format!(
+                "the database {} is not replaced: {error}",
+                describe(url).unwrap_or(name.clone())
+            ))
+        })?;
+    }
+    Ok(())
+}
