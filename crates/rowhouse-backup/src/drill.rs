@@ -84,7 +84,9 @@ async fn attempt(
     complete((store, &restored.manifest), &restored.applied, (&context.project, project)).await?;
     phases.extend(restored.phases.iter().copied());
     let begun = Instant::now();
-    let mut checks = vec![Check::good("restore", "every file is as PostgreSQL has listed it")];
+    let detail =
+        format!("every file is as PostgreSQL has listed it{}", restored.libraries.told().replace('\n', "; "));
+    let mut checks = vec![Check::good("restore", &detail)];
     checks.push(program::data_checksums(&restored)?);
     let mut server = Temporary::start(&restored.paths, &restored.account, &[])?;
     let looked = look(&mut server, &restored, project, &context.rng).await;

@@ -4,6 +4,7 @@
 pub(crate) mod applied;
 mod config;
 pub(crate) mod foreign;
+mod library;
 mod log;
 pub(crate) mod logical;
 pub(crate) mod outside;
@@ -27,6 +28,7 @@ use tokio::time::Instant;
 use tokio_postgres::Client;
 
 pub(crate) use applied::{Applied, complete};
+pub(crate) use library::Libraries;
 pub(crate) use target::Target;
 
 use crate::base::{Details, PROJECT_OBJECT, ProjectFile, restore_files};
@@ -53,6 +55,8 @@ pub(crate) struct Restored {
     pub(crate) applied: Vec<Applied>,
     /// Those that were disabled since it is a copy.
     pub(crate) subscriptions: Vec<String>,
+    /// Those that its configuration names, if it is a copy.
+    pub(crate) libraries: Libraries,
 }
 
 /// What is found in a cluster once it was replayed.
@@ -60,6 +64,7 @@ struct Found {
     heartbeat: Option<time::OffsetDateTime>,
     applied: Vec<Applied>,
     subscriptions: Vec<String>,
+    libraries: Libraries,
 }
 
 /// The backup to begin with: the one that is asked for, else the newest that ends before the target.
@@ -125,14 +130,24 @@ pub(crate) async fn restore(
     let begun = Instant::now();
     wal.fetch(&paths.wal, &account, clock).await?;
     phases.push(("fetch_wal", begun.elapsed()));
-    config::write(&paths.cluster.data, &details, &account)?;
-    let begun = Instant::now();
     let copy_of = aside.is_none().then_some(&manifest.id);
-    let Found { heartbeat, applied, subscriptions } =
-        replay(&paths, &account, (&details, copy_of), target, wal.end()).await?;
+    config::write(&paths.cluster.data, &details, copy_of.is_some(), &account)?;
+    let begun = Instant::now();
+    let found = replay(&paths, &account, (&details, copy_of), target, wal.end()).await?;
     phases.push(("replay", begun.elapsed()));
     let cluster = paths.finish(aside)?;
-    Ok(Restored { manifest, details, paths: cluster, account, phases, heartbeat, applied, subscriptions })
+    let Found { heartbeat, applied, subscriptions, libraries } = found;
+    Ok(Restored {
+        manifest,
+        details,
+        paths: cluster,
+        account,
+        phases,
+        heartbeat,
+        applied,
+        subscriptions,
+        libraries,
+    })
 }
 
 /// Writes the project's own files, once its cluster is there.
@@ -266,14 +281,16 @@ async fn look(
 ) -> Result<Found, CannotRun> {
     let failed = |error: tokio_postgres::Error| CannotRun::from(rowhouse_db::DbError::from(error));
     let project = rowhouse_db::connect(&server.url(&details.superuser, &details.database)).await?;
-    let mut subscriptions = Vec::new();
+    let (mut subscriptions, mut libraries) = (Vec::new(), Libraries::default());
     if let Some(backup) = copy_of {
         state::mark_copy(&project, backup.as_str()).await?;
         subscriptions = subscription::disable(client, (server, &details.superuser)).await?;
+        libraries = Libraries::find(client).await?;
     }
     client.batch_execute("checkpoint").await.map_err(failed)?;
     let applied = applied::read(&project).await?;
-    Ok(Found { heartbeat: heartbeat(&project).await.map_err(failed)?, applied, subscriptions })
+    let heartbeat = heartbeat(&project).await.map_err(failed)?;
+    Ok(Found { heartbeat, applied, subscriptions, libraries })
 }
 
 /// The last one of the platform's tables, if they are there.

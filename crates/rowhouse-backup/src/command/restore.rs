@@ -255,14 +255,14 @@ fn outcome(
     (target, secured): (&Target, Secured),
     Said { missing, renamed }: &Said,
 ) -> CommandOutcome {
-    let Restored { manifest, phases, heartbeat, subscriptions, .. } = restored;
+    let Restored { manifest, phases, heartbeat, subscriptions, libraries, .. } = restored;
     let heartbeat = heartbeat.and_then(|at| at.format(&Rfc3339).ok());
     let folder = place.project.root();
     let document = json!({
         "backup": manifest.id, "target": target.to_string(), "folder": folder.display().to_string(),
         "last_heartbeat": heartbeat, "secured": secured == Secured::Yes, "seconds": seconds(phases),
         "is_copy": place.aside.is_none(), "missing_migrations": missing, "renamed": renamed,
-        "disabled_subscriptions": subscriptions,
+        "disabled_subscriptions": subscriptions, "libraries": libraries.document(),
     });
     let start = if place.aside.is_some() {
         place.project.dir_option()
@@ -283,12 +283,13 @@ fn outcome(
         })
         .collect();
     let text = format!(
-        "restored {} up to {target}{}{}{}{}{missing}{renamed}\nstart it with: rowhouse up{start}",
+        "restored {} up to {target}{}{}{}{}{}{missing}{renamed}\nstart it with: rowhouse up{start}",
         manifest.id,
         heartbeat.map(|at| format!("; the last heartbeat in it is of {at}")).unwrap_or_default(),
         aside.unwrap_or_default(),
         copy.unwrap_or_default(),
         subscription::told(subscriptions),
+        libraries.told(),
     );
     CommandOutcome::yes(document, text)
 }

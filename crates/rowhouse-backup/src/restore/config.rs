@@ -13,24 +13,47 @@ use crate::base::Details;
 
 const ACCESS: &str = "local all all scram-sha-256\nhost all all 127.0.0.1/32 scram-sha-256\nhost all all ::1/128 scram-sha-256\n";
 
-/// At the end of the file that PostgreSQL reads last: of several entries of a name only the last is looked at, so a locale that this
-/// machine lacks does not keep the server from starting.
-const OUTSIDE: &str = "
-# written by the restore: a copy writes into no archive and waits for no standby of the original, and its locales are everywhere
+/// At the end of the file that PostgreSQL reads last. Where the server's files are, its command line says (`rowhouse_db::embedded`).
+const COPY: &str = "
+# written by the restore: a copy writes into no archive, log or other file of the original, waits for no standby of it, and loads no
+# library that might act beside it; remove what it needs when it takes the original's place
 archive_mode = 'off'
 synchronous_standby_names = ''
+shared_preload_libraries = ''
+session_preload_libraries = ''
+local_preload_libraries = ''
+jit_provider = 'llvmjit'
+external_pid_file = ''
+logging_collector = 'off'
+log_destination = 'stderr'
+";
+
+/// Of several entries of a name only the last is looked at, so a locale or a certificate that this machine lacks does not keep the server from
+/// starting.
+const OUTSIDE: &str = "
+# written by the restore: nobody reaches the copy from elsewhere, and its locales are everywhere
+ssl = 'off'
 lc_messages = 'C'
 lc_monetary = 'C'
 lc_numeric = 'C'
 lc_time = 'C'
 ";
 
-/// Adds the files that a cluster of a distribution keeps elsewhere (Debian: /etc/postgresql), and asks for recovery.
-pub(super) fn write(data: &Path, details: &Details, account: &Account) -> Result<(), CannotRun> {
+/// Adds the files that a cluster of a distribution keeps elsewhere (Debian: /etc/postgresql), and asks for recovery. What replaces the
+/// original is configured as it was.
+pub(super) fn write(
+    data: &Path,
+    details: &Details,
+    is_copy: bool,
+    account: &Account,
+) -> Result<(), CannotRun> {
     let settings = details.settings.iter().filter(|(_, value)| !value.is_empty());
     let settings: String =
         settings.map(|(name, value)| format!("{name} = '{}'\n", value.replace('\'', "''"))).collect();
     add(data, "postgresql.conf", &settings, account)?;
+    if is_copy {
+        append(data, "postgresql.auto.conf", COPY, account)?;
+    }
     if !details.is_embedded {
         append(data, "postgresql.auto.conf", OUTSIDE, account)?;
         set_aside(data, "pg_hba.conf")?;

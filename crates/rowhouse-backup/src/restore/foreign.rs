@@ -8,7 +8,7 @@ use rowhouse_db::embedded::{Account, ClusterPaths, Temporary};
 use rowhouse_kernel::Rng;
 use rowhouse_module::{CannotRun, Project, Secrets};
 
-use super::{config, outside, subscription};
+use super::{Libraries, config, outside, subscription};
 use crate::base::{Details, copy_files};
 use crate::state;
 
@@ -23,14 +23,23 @@ pub(crate) struct Copy<'a> {
     pub(crate) of: &'a str,
 }
 
-/// Replays, gives the copy its configuration, and shuts it down; says what was renamed in it, and returns the subscriptions that it
-/// disabled. `from` is the project whose files and keys it gets.
+/// What became of it.
+pub(crate) struct Adopted {
+    /// What was renamed in it.
+    pub(crate) renamed: Option<String>,
+    /// Those that were disabled.
+    pub(crate) subscriptions: Vec<String>,
+    /// Those that its configuration names.
+    pub(crate) libraries: Libraries,
+}
+
+/// Replays, gives the copy its configuration, and shuts it down. `from` is the project whose files and keys it gets.
 pub(crate) async fn adopt(
     (paths, account): (&ClusterPaths, &Account),
     (from, project): (&Project, &Project),
     copy: &Copy<'_>,
     rng: &dyn Rng,
-) -> Result<(Option<String>, Vec<String>), CannotRun> {
+) -> Result<Adopted, CannotRun> {
     copy_files(from, project)?;
     let secrets = Secrets::ensure(project, rng)?;
     let details = Details {
@@ -40,7 +49,7 @@ pub(crate) async fn adopt(
         settings: BTreeMap::new(),
         tablespaces: Vec::new(),
     };
-    config::write(&paths.data, &details, account)?;
+    config::write(&paths.data, &details, true, account)?;
     // A standby that answers would have to be as large as the original, and nobody asks it.
     let mut server = Temporary::start(paths, account, &[("hot_standby", "off".to_owned())])?;
     let done = async {
@@ -48,10 +57,11 @@ pub(crate) async fn adopt(
         let project = rowhouse_db::connect(&server.url(SUPERUSER, copy.database)).await?;
         state::mark_copy(&project, copy.of).await?;
         let subscriptions = subscription::disable(&client, (&server, SUPERUSER)).await?;
+        let libraries = Libraries::find(&client).await?;
         client.batch_execute("checkpoint").await.map_err(DbError::from)?;
         drop((client, project));
         let renamed = outside::prepare(&mut server, (SUPERUSER, copy.database), &secrets).await?;
-        Ok((renamed, subscriptions))
+        Ok(Adopted { renamed, subscriptions, libraries })
     };
     let done = done.await;
     server.stop().await;

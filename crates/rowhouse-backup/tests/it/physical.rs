@@ -170,7 +170,19 @@ lc_messages = 'xx_XX.UTF-8'
 lc_monetary = 'xx_XX.UTF-8'
 lc_numeric = 'xx_XX.UTF-8'
 lc_time = 'xx_XX.UTF-8'
+logging_collector = on
+shared_preload_libraries = 'gone_shared'
+session_preload_libraries = 'gone_session'
 ";
+
+/// Names files of the original, by which its copy would be the original or be reached as it.
+fn files_of(data: &Path) -> String {
+    let data = data.display();
+    format!(
+        "data_directory = '{data}'\nhba_file = '{data}/pg_hba.conf'\nident_file = '{data}/pg_ident.conf'\n\
+         external_pid_file = '{data}/external.pid'\nlog_directory = '{data}/live_log'\n"
+    )
+}
 
 /// A server with another superuser and a database whose name has to be escaped.
 async fn elsewhere(cluster: &Cluster) -> Folder {
@@ -180,11 +192,12 @@ async fn elsewhere(cluster: &Cluster) -> Folder {
     drop(client);
     let client = connect(&cluster.url("helper", "my%20app%2541")).await;
     let rows = "alter role postgres rename to boss;
+                alter role helper set session_preload_libraries = 'gone_role';
                 create table public.notes (n int); insert into public.notes select generate_series(1, 7)";
     client.batch_execute(rows).await.unwrap();
     let data = cluster.folder().join("data");
     let mut settings = std::fs::OpenOptions::new().append(true).open(data.join("postgresql.conf")).unwrap();
-    settings.write_all(ELSEWHERE.as_bytes()).unwrap();
+    settings.write_all((ELSEWHERE.to_owned() + &files_of(&data)).as_bytes()).unwrap();
     std::fs::write(data.join("pg_hba.conf"), "local all all peer\n").unwrap();
     Folder::on(&cluster.url("boss", "my%20app%2541"), "")
 }
@@ -201,7 +214,13 @@ async fn copy_of_a_cluster_elsewhere_is_served_and_does_not_act_as_the_original(
     folder.done(&["create"]).await;
     let into = tempfile::Builder::new().prefix("rhb-").tempdir_in("/tmp").unwrap();
     let restored = folder.done(&["restore", "--into", into.path().to_str().unwrap()]).await;
-    assert!(restored.text.contains("my app%41 was renamed"), "{}", restored.text);
+    for told in [
+        "my app%41 was renamed",
+        "session_preload_libraries = gone_session; shared_preload_libraries = gone_shared",
+        "alter role helper reset session_preload_libraries",
+    ] {
+        assert!(restored.text.contains(told), "{told}: {}", restored.text);
+    }
 
     let project = Project::open(into.path()).unwrap();
     let secrets = Secrets::ensure(&project, &SystemRng).unwrap();
@@ -213,6 +232,15 @@ async fn copy_of_a_cluster_elsewhere_is_served_and_does_not_act_as_the_original(
     let row = client.query_one(sql, &[]).await.unwrap();
     assert_eq!((row.get(0), row.get(1), row.get(2), row.get(3)), (7_i64, "off", "C", 1_i64));
     client.batch_execute("insert into public.notes values (8)").await.unwrap();
+    let sql = "select current_setting('data_directory'), current_setting('hba_file'), current_setting('ident_file'),
+                 current_setting('external_pid_file'), current_setting('shared_preload_libraries'),
+                 current_setting('session_preload_libraries'), current_setting('logging_collector')";
+    let row = client.query_one(sql, &[]).await.unwrap();
+    let found: Vec<String> = (0..row.len()).map(|at| row.get(at)).collect();
+    let data = &server.paths.data;
+    let files = [data.clone(), data.join("pg_hba.conf"), data.join("pg_ident.conf")];
+    let files = files.map(|file| file.display().to_string());
+    assert_eq!((&found[..3], &found[3..]), (&files[..], &["", "", "", "off"].map(str::to_owned)[..]));
     drop(client);
     let paths = server.paths.clone();
     server.stop().await;

@@ -188,6 +188,7 @@ impl Launch {
         let mut command = Command::from(self.account.command(&self.binaries.program("postgres")));
         command.arg("-D").arg(&self.paths.data).arg("-k").arg(&self.paths.run);
         command.args(["-h", "127.0.0.1", "-p", &self.endpoint.port.to_string()]);
+        own_files(&mut command, &self.paths.data);
         // A process group of its own: Ctrl-C must reach the program only, which finishes requests before it stops the
         // server.
         command.process_group(0).stdin(std::process::Stdio::null());
@@ -233,6 +234,20 @@ impl Launch {
         postmaster::clear_leftovers(&self.paths).await?;
         self.start().await
     }
+}
+
+/// Has the server use the files of its data directory. The configuration of a cluster that was restored or copied may name those of the
+/// original, whose data it would take for its own.
+fn own_files(command: &mut Command, data: &Path) {
+    let files = [
+        ("data_directory", data.to_owned()),
+        ("hba_file", data.join("pg_hba.conf")),
+        ("ident_file", data.join("pg_ident.conf")),
+    ];
+    for (name, path) in files {
+        command.arg("-c").arg(format!("{name}={}", path.display()));
+    }
+    command.args(["-c", "external_pid_file="]);
 }
 
 /// Restarts the server whenever it exits, until it is to stop. A server that merely does not answer is not killed: it

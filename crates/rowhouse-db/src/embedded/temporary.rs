@@ -31,7 +31,7 @@ const REFUSED_LIMIT: Duration = Duration::from_secs(60);
 const ACCESS: &str = "local all all trust\n";
 
 /// What a copy must never do, whatever its configuration says: be reached from elsewhere, send WAL, mail logs.
-const SETTINGS: [(&str, &str); 19] = [
+const SETTINGS: [(&str, &str); 20] = [
     ("listen_addresses", ""),
     ("ssl", "off"),
     ("archive_mode", "off"),
@@ -42,6 +42,7 @@ const SETTINGS: [(&str, &str); 19] = [
     ("shared_preload_libraries", ""),
     ("session_preload_libraries", ""),
     ("local_preload_libraries", ""),
+    ("jit", "off"),
     ("synchronous_standby_names", ""),
     ("logging_collector", "off"),
     ("log_destination", "stderr"),
@@ -85,6 +86,7 @@ impl Temporary {
         let fixed = SETTINGS.iter().map(|(name, value)| (*name, (*value).to_owned()));
         let access = [
             ("hba_file", access.display().to_string()),
+            ("ident_file", paths.data.join("pg_ident.conf").display().to_string()),
             ("data_directory", paths.data.display().to_string()),
         ];
         for (name, value) in fixed.chain(access).chain(settings.iter().cloned()) {

@@ -12,7 +12,7 @@ use time::macros::format_description;
 use super::{Place, RestoreArgs};
 use crate::interrupt::interruptible;
 use crate::pgbackrest::PgBackRest;
-use crate::restore::foreign::{Copy, adopt};
+use crate::restore::foreign::{Adopted, Copy, adopt};
 use crate::restore::subscription;
 
 pub(in crate::command) async fn run(
@@ -39,15 +39,17 @@ pub(in crate::command) async fn run(
         let copy = Copy { database: &database, of: args.id.as_deref().unwrap_or(adapter.stanza()) };
         adopt((&paths, &account), (&context.project, &place.project), &copy, &*context.rng).await
     };
-    let (renamed, subscriptions) = interruptible(context, work).await.inspect_err(|_| place.clear())?;
+    let adopted = interruptible(context, work).await.inspect_err(|_| place.clear())?;
+    let Adopted { renamed, subscriptions, libraries } = adopted;
     let folder = place.project.root();
     let document = json!({ "backup": args.id, "stanza": adapter.stanza(), "target": target, "folder": folder,
-        "renamed": renamed, "disabled_subscriptions": subscriptions });
+        "renamed": renamed, "disabled_subscriptions": subscriptions, "libraries": libraries.document() });
     let text = format!(
-        "restored from the stanza {}{}{}\nstart it with: rowhouse up --dir {}",
+        "restored from the stanza {}{}{}{}\nstart it with: rowhouse up --dir {}",
         adapter.stanza(),
         renamed.map(|renamed| format!("\n{renamed}")).unwrap_or_default(),
         subscription::told(&subscriptions),
+        libraries.told(),
         shell_word(folder)
     );
     Ok(CommandOutcome::yes(document, text))
