@@ -16,7 +16,7 @@ use tokio::io::AsyncReadExt;
 use tokio_postgres::Client;
 
 pub(crate) use globals::{Globals, Membership, Role, Setting};
-pub(crate) use program::{Process, command, find, lists};
+pub(crate) use program::{Process, command, find, list_post_data, lists};
 
 use crate::base::save_project;
 use crate::manifest::{BackupKind, Manifest};

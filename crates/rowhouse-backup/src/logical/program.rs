@@ -62,6 +62,11 @@ impl Process {
         self.output.as_mut()
     }
 
+    /// The same, for another task.
+    pub(crate) fn take_output(&mut self) -> Option<ChildStdout> {
+        self.output.take()
+    }
+
     /// Gives it bytes; false once it reads no more.
     pub(crate) async fn feed(&mut self, bytes: &[u8]) -> bool {
         let Some(input) = &mut self.input else { return false };
@@ -104,4 +109,12 @@ pub(crate) fn lists(version: u32) -> Option<Process> {
     // What it prints is of no interest; unread, it would fill the pipe.
     command.args(["--list", "--file=/dev/null"]);
     Process::start(command, "pg_restore --list").ok()
+}
+
+/// The same, for its entries of what is made when the rows are there.
+pub(crate) fn list_post_data(version: u32) -> Result<Process, CannotRun> {
+    let (program, _) = find("pg_restore", version)?;
+    let mut command = bare(&program);
+    command.args(["--list", "--section=post-data"]);
+    Process::start(command, "pg_restore --list")
 }

@@ -3,6 +3,7 @@
 
 mod interrupted;
 mod loader;
+mod post_data;
 mod role;
 
 use rowhouse_db::DbError;
@@ -10,12 +11,14 @@ use rowhouse_db::embedded::{ClusterPaths, Temporary, create_restoring, find_bina
 use rowhouse_kernel::{Rng, Secret, SharedClock};
 use rowhouse_module::{CannotRun, Project, Secrets};
 use serde::de::DeserializeOwned;
+use tokio::io::AsyncReadExt;
 use tokio_postgres::Client;
 
 use self::loader::Loader;
+use self::post_data::{List, PostData};
 use self::role::Roles;
 use super::{password, restore_project};
-use crate::logical::{ARCHIVE, Details, GLOBALS, Globals, Process, command, find};
+use crate::logical::{ARCHIVE, Details, GLOBALS, Globals, Process, command, find, list_post_data};
 use crate::manifest::Manifest;
 use crate::progress::Progress;
 use crate::state;
@@ -146,7 +149,7 @@ async fn fill(
     }
     let archive = Archive { reader, version: details.pg_dump, clock };
     match Loader::create(client, url, rng).await? {
-        None => archive.restore(url, "--single-transaction").await?,
+        None => archive.restore(url, &["--single-transaction"]).await?,
         Some(loader) => {
             let done = in_sections(&archive, (client, url), &loader).await;
             loader.remove(client).await?;
@@ -159,16 +162,23 @@ async fn fill(
     Ok(Restored { details, left_out })
 }
 
-/// Tables and what is made when their rows are there, as the superuser, and in between the rows, as another login.
+/// Tables and what is made when their rows are there, as the superuser; the rows, and what is validated with them, as another login.
 async fn in_sections(
     archive: &Archive<'_>,
     (client, url): (&Client, &Secret),
     loader: &Loader,
 ) -> Result<(), CannotRun> {
-    archive.restore(url, "--section=pre-data").await?;
-    loader.join_owners(client).await?;
-    archive.restore(&loader.url, "--section=data").await?;
-    archive.restore(url, "--section=post-data").await
+    archive.restore(url, &["--section=pre-data"]).await?;
+    let owners = loader.join_owners(client).await?;
+    archive.restore(&loader.url, &["--section=data"]).await?;
+    let parts = PostData::of(&archive.post_data().await?, &owners);
+    for (url, entries) in [(url, parts.indexes), (&loader.url, parts.checked), (url, parts.others)] {
+        if !entries.is_empty() {
+            let list = List::of(&entries)?;
+            archive.restore(url, &[&list.option()]).await?;
+        }
+    }
+    Ok(())
 }
 
 /// What pg_dump wrote.
@@ -180,12 +190,29 @@ struct Archive<'a> {
 }
 
 impl Archive<'_> {
-    async fn restore(&self, url: &Secret, option: &str) -> Result<(), CannotRun> {
+    async fn restore(&self, url: &Secret, options: &[&str]) -> Result<(), CannotRun> {
         let (program, _) = find("pg_restore", self.version)?;
         let mut command = command(&program, url)?;
-        command.args(["--exit-on-error", "--no-password", option]);
+        command.args(["--exit-on-error", "--no-password"]).args(options);
         command.arg(format!("--dbname={}", connection(url)?));
         self.feed(Process::start(command, "pg_restore")?).await
+    }
+
+    /// Its entries of what is made when the rows are there.
+    async fn post_data(&self) -> Result<String, CannotRun> {
+        let mut process = list_post_data(self.version)?;
+        let output = process.take_output();
+        let reading = tokio::spawn(async move {
+            let mut listing = Vec::new();
+            if let Some(mut output) = output {
+                output.read_to_end(&mut listing).await?;
+            }
+            std::io::Result::Ok(listing)
+        });
+        self.feed(process).await?;
+        let listing = reading.await.map_err(|error| CannotRun::because(error.to_string()))??;
+        // In the encoding of the dump; only numbers, kinds and owners are looked at.
+        Ok(String::from_utf8_lossy(&listing).into_owned())
     }
 
     async fn feed(&self, mut process: Process) -> Result<(), CannotRun> {

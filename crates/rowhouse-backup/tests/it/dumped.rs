@@ -188,7 +188,13 @@ const TRAP: &str = "
       begin execute 'reset session authorization; reset role'; exception when others then null; end;
       if (select rolsuper from pg_roles where rolname = current_user) then execute 'create role pwned superuser'; end if;
       return true;
-    end $$";
+    end $$;
+    -- a check that names its table's row type is added, and validated, once the rows are there
+    create table public.trap_row (t text);
+    create function public.evil_row(r public.trap_row) returns boolean language sql return true;
+    alter table public.trap_row add check (public.evil_row(trap_row));
+    insert into public.trap_row values ('x');
+    create or replace function public.evil_row(r public.trap_row) returns boolean language sql as 'select public.evil(r.t)'";
 
 #[tokio::test]
 async fn functions_that_rows_call_are_not_run_by_the_superuser_who_restores() {
@@ -201,6 +207,9 @@ async fn functions_that_rows_call_are_not_run_by_the_superuser_who_restores() {
     folder.done(&["restore", "--database", &target]).await;
     let after = connect(&target).await;
     assert_eq!(text(&after, "select t from public.trap").await, "x");
+    let separate =
+        "select pg_get_constraintdef(oid) from pg_constraint where conrelid = 'public.trap_row'::regclass";
+    assert!(text(&after, separate).await.contains("evil_row"));
     let roles =
         "select count(*)::text from pg_roles where rolname = 'pwned' or rolname like 'rowhouse_restore%'";
     assert_eq!(text(&after, roles).await, "0");

@@ -1,13 +1,17 @@
-//! The login that rows are restored with: no superuser, since checks, casts and computed columns call the project's functions as
+//! The login that rows are restored with, and that validates them: no superuser, since checks, casts and computed columns call the project's functions as
 //! whoever loads them. Another session can be no superuser again, whatever a function resets. Leaves what is loaded to its parent.
+
+use std::collections::HashSet;
 
 use rowhouse_db::DbError;
 use rowhouse_kernel::{Rng, Secret};
 use tokio_postgres::Client;
 
+use super::post_data::Owners;
+
 /// Owners of what is in the database, but for those that are, or can become, more than an owner.
 const OWNERS: &str = "
-    select distinct format('grant %I to %I', owner.rolname, $1::text) from pg_shdepend depends
+    select distinct format('grant %I to %I', owner.rolname, $1::text), owner.rolname::text from pg_shdepend depends
       join pg_database d on d.oid = depends.dbid and d.datname = current_database()
       join pg_roles owner on owner.oid = depends.refobjid
     where depends.refclassid = 'pg_authid'::regclass and depends.deptype = 'o' and not exists (
@@ -17,6 +21,12 @@ const OWNERS: &str = "
       )
       select from pg_roles r join above using (oid)
       where r.rolsuper or r.rolcreaterole or r.rolcreatedb or r.rolname like 'pg\\_%')";
+
+/// What references to tables of other owners need.
+const REFERENCES: &str = "
+    select format('grant references on %s to %I', c.oid::regclass, $1::text) from pg_class c join pg_roles r on r.oid = c.relowner
+    where c.relkind in ('r', 'p') and r.rolname <> all ($2) and c.relnamespace not in ('pg_catalog'::regnamespace,
+      'information_schema'::regnamespace, 'pg_toast'::regnamespace)";
 
 /// A login that is there for as long as rows are restored.
 #[derive(Debug)]
@@ -53,12 +63,19 @@ impl Loader {
         Ok(Some(Self { name, url }))
     }
 
-    /// May from now on call what owners may call.
-    pub(super) async fn join_owners(&self, client: &Client) -> Result<(), DbError> {
+    /// May from now on call what owners may call, and add to their tables.
+    pub(super) async fn join_owners(&self, client: &Client) -> Result<Owners, DbError> {
+        let mut joined = HashSet::new();
         for row in client.query(OWNERS, &[&self.name]).await? {
             client.execute(row.get::<_, &str>(0), &[]).await?;
+            joined.insert(row.get(1));
         }
-        Ok(())
+        let names: Vec<&String> = joined.iter().collect();
+        for row in client.query(REFERENCES, &[&self.name, &names]).await? {
+            client.execute(row.get::<_, &str>(0), &[]).await?;
+        }
+        let roles = client.query("select rolname::text from pg_roles", &[]).await?;
+        Ok(Owners { joined, roles: roles.iter().map(|row| row.get(0)).collect() })
     }
 
     pub(super) async fn remove(self, client: &Client) -> Result<(), DbError> {
