@@ -105,7 +105,6 @@ impl Program {
     fn start(server: &Temporary, details: &Details, project: &Project) -> Result<Self, CannotRun> {
         let url = |login: &str| server.url(login, &details.database);
         let log = project.root().join(LOG);
-        let output = private_file(&log)?;
         let mut command = Command::new(own_program()?);
         command.args(["up", "--yes", "--host", "127.0.0.1", "--port", &free_port()?.to_string()]);
         command.arg("--dir").arg(project.root());
@@ -122,7 +121,8 @@ impl Program {
         // The original's listener, and its intruders.
         command.env("ROWHOUSE_MAIL__SMTP_LISTEN", "127.0.0.1:0").env("ROWHOUSE_RLS__TRIPWIRES", "false");
         command.env_remove("PORT").env_remove("REDIS_URL");
-        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output).kill_on_drop(true);
+        without_keys(&mut command, private_file(&log)?);
+        command.stdin(Stdio::null()).kill_on_drop(true);
         Ok(Self { child: command.spawn()?, log })
     }
 
@@ -183,7 +183,12 @@ async fn ask(port: u16, person: &Person) -> Result<Check, CannotRun> {
     })
 }
 
-/// The log has the API keys of the copy.
+/// With `--json` the API keys stand in the document on standard output, which nobody reads, and not among the lines on standard error.
+fn without_keys(command: &mut Command, log: File) {
+    command.arg("--json").stdout(Stdio::null()).stderr(log);
+}
+
+/// What `up` says of a copy is for this account.
 fn private_file(path: &Path) -> std::io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
@@ -212,7 +217,7 @@ mod tests {
 
     use rowhouse_testkit::TestDatabase;
 
-    use super::{forget_keys, private_file};
+    use super::{Command, forget_keys, private_file, without_keys};
 
     const KEYS: &str = "insert into auth.signing_keys (kid, purpose, algorithm, status, public_jwk, private_sealed) \
           values ('live', 'api', 'ES256', 'signing', '{}', ''); \
@@ -226,6 +231,17 @@ mod tests {
         forget_keys(&client).await.unwrap();
         let left = "select (select count(*) from auth.signing_keys) + (select count(*) from auth.api_keys)";
         assert_eq!(client.query_one(left, &[]).await.unwrap().get::<_, i64>(0), 0);
+    }
+
+    #[tokio::test]
+    async fn log_has_what_is_said_and_no_document() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("drill.log");
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo document; echo \"said with $1\" >&2", "up"]);
+        without_keys(&mut command, private_file(&log).unwrap());
+        assert!(command.status().await.unwrap().success());
+        assert_eq!(std::fs::read_to_string(&log).unwrap(), "said with --json\n");
     }
 
     #[test]

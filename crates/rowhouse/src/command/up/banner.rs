@@ -9,6 +9,12 @@ pub(super) fn print(project: &Project, (state, is_ready): (&State, bool), facts:
     if as_json {
         print_document(state, is_ready);
     }
+    let lines = lines(project, (state, is_ready), facts, as_json);
+    let _closed_terminal = writeln!(std::io::stderr(), "{}", lines.join("\n"));
+}
+
+/// The facts, API keys among them, are for people; with `--json` the document has them.
+fn lines(project: &Project, (state, is_ready): (&State, bool), facts: &[Fact], as_json: bool) -> Vec<String> {
     let mut lines = vec![match is_ready {
         true => format!("Rowhouse is ready: {}", state.url),
         false => format!("Rowhouse runs, but is not ready; {}/health/ready says why", state.url),
@@ -26,7 +32,7 @@ pub(super) fn print(project: &Project, (state, is_ready): (&State, bool), facts:
             format!("  Stop with Ctrl-C, or: rowhouse stop{dir}"),
         ]);
     }
-    let _closed_terminal = writeln!(std::io::stderr(), "{}", lines.join("\n"));
+    lines
 }
 
 /// The content of `state.json`.
@@ -40,4 +46,32 @@ fn print_document(state: &State, is_ready: bool) {
 fn line(fact: &Fact) -> Option<String> {
     let (label, value) = (fact.label?, fact.value.as_str()?);
     Some(format!("  {label:<17} {value}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use rowhouse_module::{Fact, Project, State};
+
+    use super::lines;
+
+    #[test]
+    fn keys_are_among_the_lines_for_people_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let project = Project::open(folder.path()).unwrap();
+        let state = State {
+            url: "http://127.0.0.1:1".to_owned(),
+            port: 1,
+            pid: 1,
+            version: String::new(),
+            started_at: String::new(),
+            db_url: String::new(),
+            pg_pid: None,
+            pg_data_dir: None,
+            facts: serde_json::Map::new(),
+        };
+        let facts = [Fact { key: "service_key", label: Some("Service key"), value: "sb_secret".into() }];
+        let has_key =
+            |as_json| lines(&project, (&state, true), &facts, as_json).join("\n").contains("sb_secret");
+        assert_eq!((has_key(false), has_key(true)), (true, false));
+    }
 }
