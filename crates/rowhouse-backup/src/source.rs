@@ -11,7 +11,7 @@ use rowhouse_kernel::{Rng, Secret, SharedClock};
 use rowhouse_module::{CannotRun, CommandContext, Project, Secrets};
 use tokio_postgres::Client;
 
-/// Name of the slot that keeps WAL on the server until it is in the store. While there is one, backups are on; whether they are
+/// Name of the slot that keeps WAL on the server until it is in the store. While there is one, it is received; whether backups are
 /// wanted is in `state`. Slots belong to the cluster: beside the databases of other projects, the database's name follows.
 const SLOT: &str = "rowhouse_backup";
 /// Letters of the database's name in a slot's, which has 63 at most.

@@ -1,5 +1,5 @@
-//! The login that rows are restored with, and that validates them: no superuser, since checks, casts and computed columns call the project's functions as
-//! whoever loads them. Another session can be no superuser again, whatever a function resets. Leaves what is loaded to its parent.
+//! The login that rows are restored with, and that validates them: no superuser, since checks, casts and computed columns call the
+//! project's functions as whoever loads them. Another session can be no superuser again, whatever a function resets. Leaves what is loaded to its parent.
 
 use std::collections::HashSet;
 
