@@ -33,14 +33,8 @@ pub(super) async fn guard(layers: &Layers, mut request: Request, next: Next, lin
     }
     let limit = layers.surfaces.deadline(&line.path).unwrap_or(layers.request_timeout);
     let deadline = Deadline::new(limit);
-    // What few requests wait for is boxed: it would enlarge the future of each.
-    if let Some(Identity::ApiKey(key)) = request.extensions().get() {
-        let key = *key;
-        match deadline.wait(Box::pin(look_up_key(layers, &mut request, key, &line.path)).as_mut()).await {
-            Some(Ok(())) => {}
-            Some(Err(error)) => return unavailable(line, dialect, "API key", &error),
-            None => return dialect.fault(Fault::Late),
-        }
+    if let Some(refusal) = identify_key(layers, &mut request, &deadline, line).await {
+        return refusal;
     }
     let guessed = bad_token(&request).filter(|_| is_token(layers, &request, &line.path));
     if let Some((address, report)) = guessed
@@ -94,6 +88,23 @@ fn unavailable(line: &Line<'_>, dialect: Dialect, what: &str, error: &DbError) -
     tracing::warn!(request_id = &*line.id.0, %error, "the {what} of a caller could not be looked up");
     let message = format!("the {what} cannot be looked up; try again");
     dialect.error(StatusCode::SERVICE_UNAVAILABLE, "unavailable", &message)
+}
+
+/// [`look_up_key`] for the requests that have one; the refusal if its caller cannot be said. What few requests wait for is boxed
+/// here: it would enlarge the future of each.
+async fn identify_key(
+    layers: &Layers,
+    request: &mut Request,
+    deadline: &Deadline,
+    line: &Line<'_>,
+) -> Option<Response> {
+    let Some(&Identity::ApiKey(key)) = request.extensions().get() else { return None };
+    let dialect = layers.surfaces.dialect(&line.path);
+    match deadline.wait(Box::pin(look_up_key(layers, request, key, &line.path)).as_mut()).await {
+        Some(Ok(())) => None,
+        Some(Err(error)) => Some(unavailable(line, dialect, "API key", &error)),
+        None => Some(dialect.fault(Fault::Late)),
+    }
 }
 
 /// Replaces an API key by its caller, where the surface accepts one. An unknown key becomes a refused token, which is
