@@ -51,6 +51,7 @@ pub use module::BackupModule;
 pub use prune::Pruned;
 pub use settings::{Adapter, BackupMethod, BackupSettings, BeforeMigration};
 pub use standing::standing;
+pub use state::require_whole;
 pub use store::{
     BackupReader, BackupState, BackupWriter, Condition, Deed, Finish, Listed, ObjectReader, ObjectWriter,
     Point, Record, Start, Store, WalFile, WalStore, ensure_server_key, find_server_key,

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use rowhouse_kernel::settings::{GroupSpec, Settings};
-use rowhouse_module::{Assembly, CommandGroup, JobKind, Metric, Module, ModuleFuture};
-use tokio_postgres::Client;
+use rowhouse_kernel::settings::GroupSpec;
+use rowhouse_module::{Assembly, CommandGroup, Metric, Module, ModuleFuture};
 
 use crate::pgbackrest::PgBackRest;
 use crate::settings::BackupSettings;
@@ -38,18 +37,9 @@ impl Module for BackupModule {
         &METRICS
     }
 
-    /// A part of a backup is not served as if it were the whole.
-    fn after_platform_migrations<'a>(
-        &'a self,
-        client: &'a Client,
-        _settings: &'a Settings,
-        _kinds: &'a [JobKind],
-    ) -> ModuleFuture<'a> {
-        Box::pin(state::require_whole(client))
-    }
-
     fn start<'a>(&'a self, assembly: &'a mut Assembly) -> ModuleFuture<'a> {
         Box::pin(async {
+            // A part of a backup is not served as if it were the whole.
             state::require_whole_at_start(&assembly.origin.database.control).await?;
             copy::start(assembly);
             let settings = assembly.origin.settings.get::<BackupSettings>();

@@ -97,8 +97,12 @@ pub(crate) async fn announced(client: &Client) -> Result<Option<String>, DbError
     Ok(client.query_one(&format!("select {ANNOUNCED}"), &[]).await?.get(0))
 }
 
-/// A part is no copy, and takes nobody's place.
-pub(crate) async fn require_whole(client: &Client) -> Result<(), CannotRun> {
+/// Refuses a database in which a restore is at work, or has left a part: it is no copy, takes nobody's place, and whatever is made
+/// in it meanwhile ends the restore. To be called before anything is.
+///
+/// # Errors
+/// If there is a part, or the database does not answer.
+pub async fn require_whole(client: &Client) -> Result<(), CannotRun> {
     whole(announced(client).await?)
 }
 

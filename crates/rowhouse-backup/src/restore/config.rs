@@ -15,8 +15,8 @@ const ACCESS: &str = "local all all scram-sha-256\nhost all all 127.0.0.1/32 scr
 
 /// At the end of the file that PostgreSQL reads last. Where the server's files are, its command line says (`rowhouse_db::embedded`).
 const COPY: &str = "
-# written by the restore: a copy writes into no archive, log or other file of the original, waits for no standby of it, and loads no
-# library that might act beside it; remove what it needs when it takes the original's place
+# written by the restore: a copy writes into no archive, log or other file of the original, waits for no standby of it, reads no
+# certificate of it, and loads no library that might act beside it; remove what it needs when it takes the original's place
 archive_mode = 'off'
 synchronous_standby_names = ''
 shared_preload_libraries = ''
@@ -26,13 +26,12 @@ jit_provider = 'llvmjit'
 external_pid_file = ''
 logging_collector = 'off'
 log_destination = 'stderr'
+ssl = 'off'
 ";
 
-/// Of several entries of a name only the last is looked at, so a locale or a certificate that this machine lacks does not keep the server from
-/// starting.
+/// Of several entries of a name only the last is looked at, so a locale that this machine lacks does not keep the server from starting.
 const OUTSIDE: &str = "
-# written by the restore: nobody reaches the copy from elsewhere, and its locales are everywhere
-ssl = 'off'
+# written by the restore: these locales are everywhere
 lc_messages = 'C'
 lc_monetary = 'C'
 lc_numeric = 'C'

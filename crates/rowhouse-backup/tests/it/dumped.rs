@@ -1,8 +1,6 @@
 //! Logical backups, from a server that lets nobody replicate, into a server that knows none of its roles.
 
-use rowhouse_backup::{BackupModule, BackupSettings};
-use rowhouse_kernel::settings::Settings;
-use rowhouse_module::Module;
+use rowhouse_backup::BackupSettings;
 use rowhouse_testkit::{Cluster, TestDatabase, until_true};
 use tokio_postgres::Client;
 
@@ -246,13 +244,12 @@ async fn copy_of_a_database_that_is_older_than_the_mark_stays_a_copy_when_it_is_
     assert!(why.contains("holds a part of backup b1"), "{why}");
     let why = Folder::on(&target, "").refused(&["activate", "--yes"]).await;
     assert!(why.contains("backup restore b1 --database URL --yes"), "{why}");
-    let settings = Settings::default();
-    let started = BackupModule.after_platform_migrations(&after, &settings, &[]).await;
+    let started = rowhouse_backup::require_whole(&after).await;
     assert!(started.is_err_and(|error| error.to_string().contains("a part of backup b1")));
     let ended =
         "alter database postgres reset rowhouse.copy_of; update rowhouse.backup_state set copy_of = 'b1'";
     after.batch_execute(ended).await.unwrap();
-    BackupModule.after_platform_migrations(&after, &settings, &[]).await.unwrap();
+    rowhouse_backup::require_whole(&after).await.unwrap();
     Folder::on(&target, "").done(&["activate", "--yes"]).await;
     assert!(rowhouse_backup::standing(&after, false, &BackupSettings::default()).await.unwrap().is_ok());
 }
@@ -334,6 +331,36 @@ async fn restore_that_was_killed_is_named_and_replaced_by_the_next() {
     assert_eq!(text(&after, shape).await, "xC50");
     let why = folder.refused(&["restore", id, "--database", &target, "--yes"]).await;
     assert!(why.contains("is not empty"), "a whole one is not replaced: {why}");
+}
+
+#[tokio::test]
+async fn what_a_restore_has_not_made_is_never_dropped() {
+    let (_database, control, dumper) = filled().await;
+    let folder = Folder::on(&control, &format!("dump_url = \"{dumper}\""));
+    let made = folder.done(&["create"]).await;
+    let id = made.json["id"].as_str().unwrap();
+    let other = Cluster::start();
+    let admin = connect(&other.url("postgres", "postgres")).await;
+    for sql in [
+        "create role keeper login password 'test'",
+        "create database kept",
+        "create database begun owner keeper",
+        "alter database begun set rowhouse.copy_of = 'b1'",
+    ] {
+        admin.batch_execute(sql).await.unwrap();
+    }
+    let kept = other.url("postgres", "kept");
+    let function = "create function public.precious() returns int language sql as 'select 1'";
+    connect(&kept).await.batch_execute(function).await.unwrap();
+    let why = folder.refused(&["restore", id, "--database", &kept, "--yes"]).await;
+    assert!(why.contains("not empty: it has the function precious()"), "{why}");
+
+    connect(&other.url("postgres", "begun")).await.batch_execute("create schema a_part").await.unwrap();
+    let target = other.url("keeper", "begun");
+    let why = folder.refused(&["restore", id, "--database", &target, "--yes"]).await;
+    assert!(why.contains("may not create databases") && why.contains("create database begun"), "{why}");
+    let there = "select count(*)::text from pg_database where datname in ('kept', 'begun')";
+    assert_eq!(text(&admin, there).await, "2");
 }
 
 #[tokio::test]

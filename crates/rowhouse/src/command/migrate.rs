@@ -176,6 +176,7 @@ async fn apply(
     note: &RunNote,
 ) -> Result<Vec<migrate::Step>, CannotRun> {
     let (settings, _) = modules::settings(project)?;
+    rowhouse_backup::require_whole(client).await?;
     migrate::exclusive(client, async || {
         prepare_roles(client, &settings.get::<DbSettings>(), yes).await?;
         let modules = modules::modules();

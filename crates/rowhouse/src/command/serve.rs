@@ -201,6 +201,7 @@ async fn prepare(modules: &Modules, settings: &Settings, urls: &DatabaseUrls) ->
     let client = connect(&urls.direct).await?;
     let migrations = modules.migrations();
     if settings.get::<DbSettings>().apply_migrations {
+        rowhouse_backup::require_whole(&client).await?;
         bootstrap(&client, &Logins::new(None, &urls.data)?, Sharing::Refuse).await?;
         migrate::apply_platform(&client, &migrations).await?;
         modules.after_platform_migrations(&client, settings).await?;

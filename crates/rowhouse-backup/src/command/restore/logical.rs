@@ -12,6 +12,10 @@ use crate::manifest::{BackupId, BackupKind, Manifest};
 use crate::restore::logical::{Restored, into_database, into_project};
 use crate::store::{BackupReader, Listed, Store};
 
+/// How an interrupted restore leaves its database.
+const PART: &str =
+    "the database may hold a part of the backup, which the next restore into it replaces with --yes";
+
 /// The logical backup that is meant: by its name, for `--database`, or because there is no other kind.
 pub(super) async fn find(
     store: &Store,
@@ -62,9 +66,8 @@ pub(super) async fn run(
     }
     if let Some(url) = &args.database {
         let url = target(url)?;
-        let restored =
-            interruptible(context, into_database(reader, (&url, args.yes), &*context.rng, &context.clock))
-                .await?;
+        let filling = into_database(reader, (&url, args.yes), &*context.rng, &context.clock);
+        let restored = context.interruptible(PART, filling).await?;
         let into = rowhouse_db::url::describe(&url)?;
         return Ok(outcome(
             reader,

@@ -90,14 +90,20 @@ async fn recreate(client: Client, url: &Secret) -> Result<(), CannotRun> {
     let [usual, other] = MAINTENANCE;
     let from = if name == usual { other } else { usual };
     let client = rowhouse_db::connect(&with_database(url, from)?).await?;
-    for sql in [drop_it, create_it] {
-        let done = client.execute(&sql, &[]).await.map_err(DbError::from);
-        done.map_err(|error| {
-            CannotRun::because(format!(
-                "the database {} is not replaced: {error}",
-                describe(url).unwrap_or(name.clone())
-            ))
-        })?;
+    let place = describe(url).unwrap_or(name);
+    let kept = |why: String| CannotRun::because(format!("the database {place} is not replaced: {why}"));
+    let may = "select rolsuper or rolcreatedb from pg_roles where rolname = current_user";
+    if !client.query_one(may, &[]).await.map_err(DbError::from)?.get::<_, bool>(0) {
+        return Err(kept(format!(
+            "this login may not create databases; as one that may, run: {drop_it}; {create_it}"
+        )));
     }
+    client.execute(&drop_it, &[]).await.map_err(|error| kept(DbError::from(error).to_string()))?;
+    client.execute(&create_it, &[]).await.map_err(|error| {
+        let error = DbError::from(error);
+        CannotRun::because(format!(
+            "the database {place} is dropped and could not be created anew: {error}; run: {create_it}"
+        ))
+    })?;
     Ok(())
 }

@@ -84,7 +84,8 @@ fn report(name: &'static str, mistakes: Result<Vec<String>, DbError>, found: &mu
 fn left_behind(name: &str) -> String {
     format!(
         "the database {name} was left by a command that was killed while it tried migrations in it; the next `rowhouse up`, `migrate \
-         roundtrip`, `migrate trace` or `rls prove --http` drops it, or: drop database \"{name}\""
+         roundtrip`, `migrate trace` or `rls prove --http` drops it, or: drop database \"{}\"",
+        name.replace('"', "\"\"")
     )
 }
 

@@ -48,6 +48,7 @@ pub(super) async fn database(
         None => (urls.direct.clone(), None, Sharing::Refuse),
     };
     let admin = connect(&admin_url).await?;
+    rowhouse_backup::require_whole(&admin).await?;
     if let Err(error) = rowhouse_db::scratch::remove_leftovers(&admin).await {
         tracing::warn!(%error, "databases that killed commands have left could not be dropped");
     }
