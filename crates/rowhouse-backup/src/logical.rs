@@ -22,6 +22,7 @@ use crate::base::save_project;
 use crate::manifest::{BackupKind, Manifest};
 use crate::progress::Progress;
 use crate::source::Source;
+use crate::state;
 use crate::store::{BackupWriter, Finish, Start, Store};
 
 /// Name of pg_dump's archive, in its custom format.
@@ -72,6 +73,7 @@ pub(crate) async fn create(
     let client = rowhouse_db::connect(url).await?;
     let server = Server::read(&client).await?;
     same::require(dump, &client, &server).await?;
+    state::require_whole(&client).await?;
     server.require_every_row()?;
     let (pg_dump, version) = find("pg_dump", server.version)?;
     let snapshot = Snapshot::take(&client).await?;

@@ -244,6 +244,8 @@ async fn copy_of_a_database_that_is_older_than_the_mark_stays_a_copy_when_it_is_
     assert!(why.contains("holds a part of backup b1"), "{why}");
     let why = Folder::on(&target, "").refused(&["activate", "--yes"]).await;
     assert!(why.contains("backup restore b1 --database URL --yes"), "{why}");
+    let why = Folder::on(&target, "method = \"logical\"").refused(&["create"]).await;
+    assert!(why.contains("a part of backup b1"), "a part is no backup: {why}");
     let started = rowhouse_backup::require_whole(&after).await;
     assert!(started.is_err_and(|error| error.to_string().contains("a part of backup b1")));
     let ended =

@@ -51,15 +51,13 @@ impl Loader {
         let sql = "select quote_ident(current_database()), (now() + interval '1 day')::text";
         let row = client.query_one(sql, &[]).await?;
         let (database, tomorrow): (&str, &str) = (row.get(0), row.get(1));
-        for sql in [
-            format!("create role {name} login password '{password}' valid until '{tomorrow}'"),
-            format!("grant pg_read_all_data, pg_write_all_data to {name}"),
-            format!("grant connect on database {database} to {name}"),
-            // Large objects belong to their owners.
-            format!("alter role {name} set lo_compat_privileges to on"),
-        ] {
-            client.execute(&sql, &[]).await?;
-        }
+        // One transaction: a login without a grant on the database is found by no later restore. Large objects belong to their owners.
+        let sql = format!(
+            "create role {name} login password '{password}' valid until '{tomorrow}'; \
+             grant pg_read_all_data, pg_write_all_data to {name}; grant connect on database {database} to {name}; \
+             alter role {name} set lo_compat_privileges to on"
+        );
+        client.batch_execute(&sql).await?;
         Ok(Some(Self { name, url }))
     }
 
