@@ -34,7 +34,7 @@ pub use follow::{Process, database_time, wait_for_processes};
 pub use header::Phase;
 pub use ledger::{Linted, Record, RunNote};
 pub use lock::exclusive;
-pub use object::{ObjectChange, SchemaDrift, fingerprint};
+pub use object::{ObjectChange, SchemaDrift, adjust, fingerprint};
 pub use round_trip::{FileTrip, TripOutcome, round_trip};
 pub use settings::MigrateSettings;
 pub use smoke::{RestorePoint, Smoke, record_smoke, restore_point, smoke};

@@ -151,10 +151,13 @@ impl Modules {
         client: &Client,
         settings: &Settings,
     ) -> Result<(), CannotRun> {
-        for module in &self.list {
-            module.after_project_migrations(client, settings).await?;
-        }
-        Ok(())
+        let work = async {
+            for module in &self.list {
+                module.after_project_migrations(client, settings).await?;
+            }
+            Ok(())
+        };
+        rowhouse_db::migrate::adjust(client, work).await
     }
 
     /// Starts every module, then lets each complete what depends on the others.

@@ -120,6 +120,21 @@ pub(super) async fn record(
     client.execute(sql, &[&objects, &digests]).await.map(drop)
 }
 
+/// Runs the platform's own work on objects of the project, and records what it changes as given by the migrations: it is no difference
+/// that somebody has made.
+///
+/// # Errors
+/// The work's; the database's.
+pub async fn adjust<E: From<DbError>>(
+    client: &Client,
+    work: impl Future<Output = Result<(), E>>,
+) -> Result<(), E> {
+    let before = of_session(client).await.map_err(DbError::from)?;
+    work.await?;
+    let after = of_session(client).await.map_err(DbError::from)?;
+    Ok(record(client, &before, &after).await.map_err(DbError::from)?)
+}
+
 /// The differences, by object.
 pub(super) async fn drift(client: &Client) -> Result<Vec<SchemaDrift>, tokio_postgres::Error> {
     let rows = client.query("select object, digest from rowhouse.schema_objects", &[]).await?;

@@ -174,3 +174,21 @@ async fn verify_asks_the_conditions_and_takes_an_error_for_no() {
         );
     }
 }
+
+#[tokio::test]
+async fn functions_that_the_platform_confines_are_no_drift() {
+    let team = Team::start().await;
+    let file = team.folder.path().join("migrations/20260109000000_welcome.sql");
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    let sql =
+        "create function public.welcome() returns trigger language plpgsql as $$ begin return new; end $$;
+        create trigger welcome after insert on auth.users for each row execute function public.welcome()";
+    std::fs::write(&file, sql).unwrap();
+    let up = team.run(&["migrate", "up", "--no-wait", "--yes"]);
+    assert_eq!(up.code, 0, "{up:?}");
+    let confined = "select prosecdef from pg_proc where oid = 'public.welcome()'::regprocedure";
+    let client = team.db.superuser().await;
+    assert!(client.query_one(confined, &[]).await.unwrap().get::<_, bool>(0), "the platform has changed it");
+    let verified = team.run(&["migrate", "verify"]);
+    assert_eq!(verified.code, 0, "{verified:?}");
+}
