@@ -21,7 +21,7 @@ use super::judge::{Judged, Trial};
 use super::model::Scope;
 use super::proof::{Mark, Proof};
 use super::run::Outcome;
-use super::scene::{OTHER, OWNER, SIBLING};
+use super::scene::{Actor, OTHER, OWNER, SIBLING};
 use super::stage::Stage;
 use super::target::{Probe, Target};
 use super::{LIMITS, Plan, Setting, Told, finish, matrix, set_up};
@@ -52,6 +52,7 @@ pub async fn prove_over_http(copy: &Copy<'_>, plan: &Plan, told: Told<'_>) -> Re
     let client = rowhouse_db::connect(&copy.urls.direct).await?;
     client.batch_execute(&format!("begin; {LIMITS}")).await.map_err(DbError::from)?;
     let Setting { mut stage, fingerprint, .. } = set_up(&client, plan).await?;
+    stage.scene.actors.retain(Actor::has_token);
     stage.fill(&client, &[OTHER, SIBLING]).await?;
     bleed::prepare(&client, plan).await?;
     client.batch_execute("commit").await.map_err(DbError::from)?;

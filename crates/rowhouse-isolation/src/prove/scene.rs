@@ -64,6 +64,14 @@ pub(crate) struct Actor {
     pub(crate) is_live: bool,
 }
 
+impl Actor {
+    /// Whether a token of it is accepted while its session is live: those of users have the role that the account has, which is the
+    /// platform's. Further roles are tried in SQL alone.
+    pub(crate) fn has_token(&self) -> bool {
+        self.user.is_none() || self.session.is_some()
+    }
+}
+
 /// Index of the party that is attacked, of a stranger, and of another tenant of the same organization.
 pub(crate) const OWNER: usize = 0;
 pub(crate) const OTHER: usize = 1;

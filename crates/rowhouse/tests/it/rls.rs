@@ -134,6 +134,9 @@ async fn proof_passes_on_a_protected_table_and_fails_on_a_leak() {
 async fn proof_over_http_runs_in_a_database_of_its_own_that_is_dropped() {
     let db = TestDatabase::create().await;
     db.migrate(NOTES).await;
+    // A further role that callers may become; no account has it.
+    let role = format!("create role staff_{0}; grant staff_{0} to authenticator", db.name);
+    db.superuser().await.batch_execute(&role).await.unwrap();
     let folder = Folder::with_settings("");
     let migrations = folder.path().join("migrations");
     std::fs::create_dir_all(&migrations).unwrap();
