@@ -355,7 +355,7 @@ async fn what_a_restore_has_not_made_is_never_dropped() {
     let function = "create function public.precious() returns int language sql as 'select 1'";
     connect(&kept).await.batch_execute(function).await.unwrap();
     let why = folder.refused(&["restore", id, "--database", &kept, "--yes"]).await;
-    assert!(why.contains("not empty: it has the function precious()"), "{why}");
+    assert!(why.contains("not empty: it has the function public.precious()"), "{why}");
 
     connect(&other.url("postgres", "begun")).await.batch_execute("create schema a_part").await.unwrap();
     let target = other.url("keeper", "begun");
