@@ -94,30 +94,6 @@ pub(crate) async fn into_database(
     }
 }
 
-/// What an empty database does not have; extensions and their objects may be there.
-const FIRST_OBJECT: &str = "
-    select given.name from (
-      select 'pg_class'::regclass, oid, relnamespace, relnamespace::regnamespace || '.' || relname from pg_class
-        where relkind in ('r', 'p', 'v', 'm', 'S', 'f')
-      union all select 'pg_proc'::regclass, oid, pronamespace, 'the function ' || oid::regprocedure from pg_proc
-      union all select 'pg_type'::regclass, oid, typnamespace, 'the type ' || oid::regtype from pg_type where typtype in ('d', 'e', 'r')
-      union all select 'pg_namespace'::regclass, oid, oid, 'the schema ' || oid::regnamespace from pg_namespace where nspname !~ '^pg_'
-      union all select 'pg_largeobject'::regclass, oid, 0::oid, 'the large object ' || oid from pg_largeobject_metadata
-    ) given (class, oid, schema, name)
-    where (oid >= 16384 or class = 'pg_largeobject'::regclass) and schema <> 'pg_toast'::regnamespace and not exists (
-      select from pg_depend d where d.classid = given.class and d.objid = given.oid and d.deptype = 'e')
-    limit 1";
-
-async fn require_empty(client: &Client) -> Result<(), CannotRun> {
-    match client.query_opt(FIRST_OBJECT, &[]).await.map_err(DbError::from)? {
-        None => Ok(()),
-        Some(row) => Err(CannotRun::because(format!(
-            "the database is not empty: it has {}; create another one for the restore",
-            row.get::<_, &str>(0)
-        ))),
-    }
-}
-
 async fn server_version(url: &Secret) -> Result<u32, DbError> {
     let sql = "select current_setting('server_version_num')::int / 10000";
     let version: i32 = rowhouse_db::connect(url).await?.query_one(sql, &[]).await?.get(0);

@@ -7,7 +7,6 @@ use rowhouse_kernel::Secret;
 use rowhouse_module::CannotRun;
 use tokio_postgres::Client;
 
-use super::require_empty;
 use crate::state;
 
 /// Held by whoever restores into the database; any other number would do.
@@ -20,13 +19,21 @@ const LOGINS: &str = "
       select from pg_shdepend s join pg_database d on d.oid = s.objid and d.datname = current_database()
       where s.classid = 'pg_database'::regclass and s.refclassid = 'pg_authid'::regclass and s.refobjid = r.oid)";
 
-/// PostgreSQL's own objects have lower numbers.
-const IS_TOUCHED: &str = "
-    select exists (select from pg_class where oid >= 16384 and relnamespace <> 'pg_toast'::regnamespace
-          and relnamespace::regnamespace::text !~ '^pg_(toast_)?temp_')
-      or exists (select from pg_namespace where oid >= 16384 and nspname !~ '^pg_(toast_)?temp_')
-      or exists (select from pg_proc where oid >= 16384) or exists (select from pg_type where oid >= 16384)
-      or exists (select from pg_extension where oid >= 16384) or exists (select from pg_largeobject_metadata)";
+/// What an empty database does not have, whoever made it; extensions and their objects may be there, and a dump makes them only if they
+/// are not. PostgreSQL's own objects have lower numbers.
+const FIRST_OBJECT: &str = "
+    select given.name from (
+      select 'pg_class'::regclass, oid, relnamespace, relnamespace::regnamespace || '.' || relname from pg_class
+      union all select 'pg_proc'::regclass, oid, pronamespace, 'the function ' || oid::regprocedure from pg_proc
+      union all select 'pg_type'::regclass, oid, typnamespace, 'the type ' || oid::regtype from pg_type
+        where typtype in ('b', 'd', 'e', 'r') and typcategory <> 'A'
+      union all select 'pg_namespace'::regclass, oid, oid, 'the schema ' || oid::regnamespace from pg_namespace
+      union all select 'pg_largeobject'::regclass, oid, 0::oid, 'the large object ' || oid from pg_largeobject_metadata
+    ) given (class, oid, schema, name)
+    where (oid >= 16384 or class = 'pg_largeobject'::regclass) and schema <> 'pg_toast'::regnamespace
+      and schema::regnamespace::text !~ '^pg_(toast_)?temp_' and not exists (
+        select from pg_depend d where d.classid = given.class and d.objid = given.oid and d.deptype = 'e')
+    limit 1";
 
 /// A session of the database, which is empty and nobody else's. What a killed restore has left in it is replaced if `replaces`.
 pub(super) async fn enter(url: &Secret, replaces: bool) -> Result<Client, CannotRun> {
@@ -53,9 +60,19 @@ pub(super) async fn enter(url: &Secret, replaces: bool) -> Result<Client, Cannot
     Ok(client)
 }
 
-/// Whether nothing was made in it, not even a schema or a function, which come before the tables.
+/// Whether nothing was made in it.
 pub(super) async fn is_untouched(client: &Client) -> Result<bool, DbError> {
-    Ok(!client.query_one(IS_TOUCHED, &[]).await?.get::<_, bool>(0))
+    Ok(client.query_opt(FIRST_OBJECT, &[]).await?.is_none())
+}
+
+async fn require_empty(client: &Client) -> Result<(), CannotRun> {
+    match client.query_opt(FIRST_OBJECT, &[]).await.map_err(DbError::from)? {
+        None => Ok(()),
+        Some(row) => Err(CannotRun::because(format!(
+            "the database is not empty: it has {}; create another one for the restore",
+            row.get::<_, &str>(0)
+        ))),
+    }
 }
 
 /// Released with the connection.
